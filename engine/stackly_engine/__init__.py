@@ -1,0 +1,1 @@
+"""Stackly's pure engine: bytes and documents in, documents out."""

@@ -1,0 +1,1 @@
+"""Writes what is generated from proto/: messages, stubs, descriptors, SDK and OpenAPI."""

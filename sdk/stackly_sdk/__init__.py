@@ -1,0 +1,1 @@
+"""Stackly's Python SDK: the public names."""

@@ -1,0 +1,1 @@
+"""Stackly's control plane."""

@@ -1,0 +1,1 @@
+"""Stackly's worker: the agent and the runner."""
