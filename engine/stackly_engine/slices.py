@@ -1,0 +1,168 @@
+"""One Terraform state document as a manifest and slices by top-level address, and back, without loss."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from stackly_engine import exact
+from stackly_engine.exact import FormatError
+
+ROOT = "root"
+STATE_VERSION = 4
+# A dynamic value is stored beside its type; these words are no secrets, and masking them would make logs unreadable.
+_TYPE_WORDS = {"string", "number", "bool", "dynamic", "object", "list", "set", "map", "tuple"}
+_MODULE = re.compile(r"module\.([^.\[]+)")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a state document says apart from its resources, and where each resource's slice is.
+
+    `head` holds every other top-level key as it came (outputs and check_results among them: secrets may be inside).
+    `order` is the run-length encoded sequence of units in the document: ((unit, resources in a row), ...).
+    `digests` maps each unit to the SHA-256 (hex) of its slice bytes.
+    """
+
+    serial: int
+    lineage: str
+    terraform_version: str
+    head: Mapping[str, Any]
+    order: tuple[tuple[str, int], ...]
+    digests: Mapping[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON of the whole manifest."""
+        return exact.dumps({"head": self.head, "order": self.order, "digests": self.digests})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Manifest":
+        """The manifest `to_bytes` wrote; FormatError for anything else."""
+        document = exact.loads(data)
+        try:
+            head, digests = document["head"], document["digests"]
+            order = tuple((str(unit), int(count)) for unit, count in document["order"])
+        except (KeyError, TypeError, ValueError):
+            raise FormatError("this is no manifest") from None
+        return _manifest(head, order, digests)
+
+
+def unit_of(module: str) -> str:
+    """The unit of a resource by its module address: `module.a["x"].module.b` belongs to `module.a`, "" to `root`."""
+    if not module:
+        return ROOT
+    found = _MODULE.match(module)
+    if found is None:
+        raise FormatError("a resource has a module address of unknown form")
+    return found.group(0)
+
+
+def digest(slice_bytes: bytes) -> str:
+    """The SHA-256 of slice bytes, hex."""
+    return hashlib.sha256(slice_bytes).hexdigest()
+
+
+def split(document: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    """Take a version 4 state document apart: the manifest and the canonical bytes of each unit's slice."""
+    state = parse(document)
+    resources = state["resources"] or []
+    units = [unit_of(resource.get("module", "")) for resource in resources]
+    parts: dict[str, list[Any]] = {}
+    for unit, resource in zip(units, resources, strict=True):
+        parts.setdefault(unit, []).append(resource)
+    slices = {unit: exact.dumps(part) for unit, part in parts.items()}
+    head = {key: value for key, value in state.items() if key != "resources"}
+    order = tuple((unit, len(list(run))) for unit, run in groupby(units))
+    return _manifest(head, order, {unit: digest(data) for unit, data in slices.items()}), slices
+
+
+def assemble(manifest: Manifest, slices: Mapping[str, bytes]) -> bytes:
+    """The state document of a manifest and its slices; FormatError when a slice is missing, foreign or altered."""
+    if slices.keys() != manifest.digests.keys():
+        raise FormatError("the slices are not those of the manifest")
+    parts: dict[str, Iterator[Any]] = {}
+    for unit, data in slices.items():
+        if digest(data) != manifest.digests[unit]:
+            raise FormatError(f"the slice of {unit} does not have the digest of the manifest")
+        parts[unit] = iter(exact.loads(data))
+    try:
+        resources = [exact.dumps(next(parts[unit])) for unit, count in manifest.order for _ in range(count)]
+    except (KeyError, StopIteration):
+        raise FormatError("the manifest names more resources than the slices hold") from None
+    if any(next(part, None) is not None for part in parts.values()):
+        raise FormatError("the slices hold more resources than the manifest names")
+    return _document(manifest.head, resources)
+
+
+def parse(document: bytes) -> dict[str, Any]:
+    """The state document as exact values; FormatError when it is not a whole, plain version 4 document."""
+    state = exact.loads(document)
+    if not isinstance(state, dict):
+        raise FormatError("a state document is an object")
+    if "encrypted_data" in state:
+        raise FormatError("the state is encrypted by the engine itself")
+    if state.get("version") != STATE_VERSION:
+        raise FormatError(f"only state documents of version {STATE_VERSION} can be read")
+    if not isinstance(state.setdefault("resources", []), list | None):
+        raise FormatError("the resources of a state document are a list")
+    if not all(isinstance(resource, dict) for resource in state["resources"] or []):
+        raise FormatError("a resource of a state document is an object")
+    return state
+
+
+def sensitive_values(document: bytes) -> set[str]:
+    """The text of every value that the state marks as sensitive: output values and attributes by their paths."""
+    state = parse(document)
+    found: set[str] = set()
+    for output in (state.get("outputs") or {}).values():
+        if output.get("sensitive"):
+            found.update(leaves(output.get("value")))
+    for resource in state["resources"] or []:
+        for instance in resource.get("instances") or []:
+            for path in instance.get("sensitive_attributes") or []:
+                found.update(leaves(_at(instance.get("attributes"), path)))
+    return found - _TYPE_WORDS
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """The text of each string or number inside a value."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def _at(value: Any, path: list[dict[str, Any]]) -> Any:
+    """The value at a cty path; the value reached so far when the document does not go on that way (a set, say)."""
+    for step in path:
+        key = step.get("value")
+        if isinstance(key, dict):
+            key = key.get("value")
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return value
+    return value
+
+
+def _manifest(head: Mapping[str, Any], order: tuple[tuple[str, int], ...], digests: Mapping[str, str]) -> Manifest:
+    serial, lineage = head.get("serial"), head.get("lineage")
+    if not isinstance(serial, int) or isinstance(serial, bool) or not isinstance(lineage, str):
+        raise FormatError("a state document has a whole serial and a lineage")
+    return Manifest(serial, lineage, str(head.get("terraform_version", "")), head, order, digests)
+
+
+def _document(head: Mapping[str, Any], resources: list[bytes]) -> bytes:
+    """Terraform's own order of the top-level keys, one resource a line: a person may have to read it."""
+    first = [key for key in ("version", "terraform_version", "serial", "lineage", "outputs") if key in head]
+    rest = [key for key in head if key not in first]
+    lines = [exact.dumps(key) + b": " + exact.dumps(head[key]) for key in first]
+    lines.append(b'"resources": [' + b",".join(b"\n    " + resource for resource in resources) + b"\n  ]")
+    lines += [exact.dumps(key) + b": " + exact.dumps(head[key]) for key in rest]
+    return b"{\n  " + b",\n  ".join(lines) + b"\n}\n"
