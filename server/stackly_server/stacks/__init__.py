@@ -1,0 +1,1 @@
+"""Stack codes and their stack files, stack states, loose and re-associated."""
