@@ -104,7 +104,7 @@ class _Operation:
 
     def _path_parameters(self) -> list[Schema]:
         return [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": f"Of `{field}`."}
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": f"In `{field}`"}
             for name, field in self._variables
         ]
 

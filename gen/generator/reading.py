@@ -43,7 +43,7 @@ class Options:
     def __init__(self, files: Iterable[FileDescriptorProto]) -> None:
         self._pool = DescriptorPool()
         for file in files:
-            self._pool.Add(file)  # type: ignore[no-untyped-call]
+            self._pool.Add(file)
 
     def get(self, holder: MethodDescriptorProto | FieldDescriptorProto, extension: str) -> Any:
         """Gives the value of an extension such as `google.api.http`, its default when unset."""

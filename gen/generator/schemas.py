@@ -11,16 +11,24 @@ Schema = dict[str, Any]
 _F = FieldDescriptorProto
 _INT32: Schema = {"type": "integer", "format": "int32"}
 _INT64: Schema = {"type": "string", "format": "int64"}
+_UINT32: Schema = {"type": "integer", "minimum": 0}
+_UINT64: Schema = {"type": "string", "format": "uint64"}
 _SCALARS: dict[int, Schema] = {
     _F.TYPE_BOOL: {"type": "boolean"},
     _F.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
     _F.TYPE_DOUBLE: {"type": "number", "format": "double"},
+    _F.TYPE_FIXED32: _UINT32,
+    _F.TYPE_FIXED64: _UINT64,
     _F.TYPE_FLOAT: {"type": "number", "format": "float"},
+    _F.TYPE_INT32: _INT32,
+    _F.TYPE_INT64: _INT64,
+    _F.TYPE_SFIXED32: _INT32,
+    _F.TYPE_SFIXED64: _INT64,
+    _F.TYPE_SINT32: _INT32,
+    _F.TYPE_SINT64: _INT64,
     _F.TYPE_STRING: {"type": "string"},
-    **dict.fromkeys((_F.TYPE_INT32, _F.TYPE_SINT32, _F.TYPE_SFIXED32), _INT32),
-    **dict.fromkeys((_F.TYPE_UINT32, _F.TYPE_FIXED32), {"type": "integer", "minimum": 0}),
-    **dict.fromkeys((_F.TYPE_INT64, _F.TYPE_SINT64, _F.TYPE_SFIXED64), _INT64),
-    **dict.fromkeys((_F.TYPE_UINT64, _F.TYPE_FIXED64), {"type": "string", "format": "uint64"}),
+    _F.TYPE_UINT32: _UINT32,
+    _F.TYPE_UINT64: _UINT64,
 }
 _WELL_KNOWN: dict[str, Schema] = {
     ".google.protobuf.Any": {"type": "object", "properties": {"@type": {"type": "string"}}},
