@@ -1,0 +1,243 @@
+import datetime
+
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from stackly.options.v1 import options_pb2 as _options_pb2
+from stackly.v1 import runs_pb2 as _runs_pb2
+from stackly.worker.v1 import tasks_pb2 as _tasks_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetBatchSpecRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetBatchSpecResponse(_message.Message):
+    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key")
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    RUN_TYPE_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    ROOT_PATH_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    SENSITIVE_VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    HASH_KEY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STATE_SERIAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    STOP_GRACE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LOG_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    WORK_KEY_FIELD_NUMBER: _ClassVar[int]
+    batch: _tasks_pb2.BatchRef
+    run: str
+    run_type: _runs_pb2.RunType
+    commit: str
+    root_path: str
+    engine: str
+    variables: _containers.ScalarMap[str, str]
+    sensitive_variables: _containers.RepeatedScalarFieldContainer[str]
+    hash_key: bytes
+    timeout_seconds: int
+    state_serial: int
+    state_lineage: str
+    plan_sha256: str
+    stop_grace_seconds: int
+    step: str
+    log_offset: int
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    work_key: str
+    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ...) -> None: ...
+
+class FetchSourceRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchSourceResponse(_message.Message):
+    __slots__ = ("entry", "chunk", "end")
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    entry: SourceEntry
+    chunk: bytes
+    end: SourceEnd
+    def __init__(self, entry: _Optional[_Union[SourceEntry, _Mapping]] = ..., chunk: _Optional[bytes] = ..., end: _Optional[_Union[SourceEnd, _Mapping]] = ...) -> None: ...
+
+class SourceEntry(_message.Message):
+    __slots__ = ("path", "executable", "link_target", "size_bytes")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
+    LINK_TARGET_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    executable: bool
+    link_target: str
+    size_bytes: int
+    def __init__(self, path: _Optional[str] = ..., executable: _Optional[bool] = ..., link_target: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class SourceEnd(_message.Message):
+    __slots__ = ("entries", "tree_sha256")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    tree_sha256: str
+    def __init__(self, entries: _Optional[int] = ..., tree_sha256: _Optional[str] = ...) -> None: ...
+
+class FetchStateRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchStateResponse(_message.Message):
+    __slots__ = ("chunk", "sha256")
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    sha256: str
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class FetchPlanRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchPlanResponse(_message.Message):
+    __slots__ = ("chunk", "sha256")
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    sha256: str
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class AppendRunLogsRequest(_message.Message):
+    __slots__ = ("offset", "data")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    data: bytes
+    def __init__(self, offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class AppendRunLogsResponse(_message.Message):
+    __slots__ = ("next_offset",)
+    NEXT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    next_offset: int
+    def __init__(self, next_offset: _Optional[int] = ...) -> None: ...
+
+class SubmitPlanRequest(_message.Message):
+    __slots__ = ("header", "projected", "plan_file")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    PROJECTED_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FILE_FIELD_NUMBER: _ClassVar[int]
+    header: PlanHeader
+    projected: bytes
+    plan_file: bytes
+    def __init__(self, header: _Optional[_Union[PlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., plan_file: _Optional[bytes] = ...) -> None: ...
+
+class PlanHeader(_message.Message):
+    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    STATE_SERIAL_FIELD_NUMBER: _ClassVar[int]
+    STATE_LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    PROJECTED_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
+    HAS_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    platform: str
+    tree_sha256: str
+    state_serial: int
+    state_lineage: str
+    projected_sha256: str
+    plan_sha256: str
+    has_changes: bool
+    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ...) -> None: ...
+
+class SubmitPlanResponse(_message.Message):
+    __slots__ = ("plan_digest",)
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    plan_digest: str
+    def __init__(self, plan_digest: _Optional[str] = ...) -> None: ...
+
+class StartApplyRequest(_message.Message):
+    __slots__ = ("start_token",)
+    START_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    start_token: str
+    def __init__(self, start_token: _Optional[str] = ...) -> None: ...
+
+class StartApplyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WriteStateRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: StateHeader
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[StateHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class StateHeader(_message.Message):
+    __slots__ = ("serial", "lineage", "sha256", "final")
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    serial: int
+    lineage: str
+    sha256: str
+    final: bool
+    def __init__(self, serial: _Optional[int] = ..., lineage: _Optional[str] = ..., sha256: _Optional[str] = ..., final: _Optional[bool] = ...) -> None: ...
+
+class WriteStateResponse(_message.Message):
+    __slots__ = ("accepted", "detail")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    detail: str
+    def __init__(self, accepted: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class RenewLeaseRequest(_message.Message):
+    __slots__ = ("wait_seconds",)
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    wait_seconds: int
+    def __init__(self, wait_seconds: _Optional[int] = ...) -> None: ...
+
+class RenewLeaseResponse(_message.Message):
+    __slots__ = ("lease_expires_at", "stop", "force")
+    LEASE_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    lease_expires_at: _timestamp_pb2.Timestamp
+    stop: bool
+    force: bool
+    def __init__(self, lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop: _Optional[bool] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class FinishBatchRequest(_message.Message):
+    __slots__ = ("outcome", "error", "suspects", "exit_code")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    outcome: _tasks_pb2.BatchOutcome
+    error: _runs_pb2.RunError
+    suspects: _containers.RepeatedScalarFieldContainer[str]
+    exit_code: int
+    def __init__(self, outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ..., error: _Optional[_Union[_runs_pb2.RunError, _Mapping]] = ..., suspects: _Optional[_Iterable[str]] = ..., exit_code: _Optional[int] = ...) -> None: ...
+
+class FinishBatchResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
