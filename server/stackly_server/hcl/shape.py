@@ -122,6 +122,10 @@ class Body:
         """An object of strings; absent: {}."""
         return self._typed(name, _text_map, 'an object of strings, as in { team = "net" }') or {}
 
+    def known_block(self, kind: str) -> None:
+        """Takes blocks of this kind as known; the caller sees to them."""
+        self._known_blocks.add(kind)
+
     def blocks(self, kind: str, labels: int = 0) -> tuple[Block, ...]:
         """All blocks of a kind; one with another number of labels is noted and left out."""
         self._known_blocks.add(kind)

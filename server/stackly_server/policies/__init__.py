@@ -1,0 +1,1 @@
+"""Policies of an account: what is asked before a run may go on."""
