@@ -9,6 +9,7 @@ help: venv
 	@sed -n '1s/^# //p' Makefile
 
 venv: $(STAMP)
+	@:
 $(STAMP): requirements.lock .ci/bootstrap gen/pyproject.toml sdk/pyproject.toml engine/pyproject.toml server/pyproject.toml worker/pyproject.toml
 	@PYTHON="$(PYTHON)" .ci/bootstrap
 	@touch $@

@@ -20,7 +20,7 @@ REGISTRIES = re.compile(
         )
     )
 )
-MACHINE_PATHS = re.compile(r"/(?:root|work|home/[a-z]+|Users/[A-Za-z]+)" + r"/[\w.]")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:root|work|home/[a-z]+|Users/[A-Za-z]+)" + r"/[\w.]")
 
 
 def tracked() -> list[Path]:
