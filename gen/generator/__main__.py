@@ -60,7 +60,7 @@ def _check() -> int:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         generate(out)
-        stale = sorted(path for tree in TREES for path in _differences(out / tree, ROOT / tree, tree))
+        stale = sorted(path for tree in TREES for path in differences(out / tree, ROOT / tree, tree))
     for path in stale:
         print(f"not fresh: {path}", file=sys.stderr)
     if stale:
@@ -68,7 +68,8 @@ def _check() -> int:
     return 1 if stale else 0
 
 
-def _differences(fresh: Path, kept: Path, shown: Path) -> list[Path]:
+def differences(fresh: Path, kept: Path, shown: Path) -> list[Path]:
+    """Gives the files that differ or are on one side only, each below `shown`."""
     names = _files(fresh) | _files(kept)
     return [
         shown / name
