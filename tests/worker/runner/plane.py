@@ -1,0 +1,101 @@
+"""A control plane in memory: a fake of the runner's port, with the faults a test asks for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from stackly_worker.runner.ports import (
+    Grant,
+    LeaseLostError,
+    Outcome,
+    PlaneUnavailableError,
+    PlanResult,
+    Renewal,
+    StateRefusedError,
+)
+from stackly_worker.runner.statewatch import StateVersion
+from stackly_worker.runner.worktree import SourceFile
+
+
+async def chunks(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+@dataclass
+class MemoryPlane:
+    """Holds what a batch handed over; `away` is how many calls in a row fail as unavailable."""
+
+    files: Mapping[str, str]
+    state: bytes | None = None
+    plan: PlanResult | None = None
+    grant: Grant = field(default_factory=Grant)
+    log: bytearray = field(default_factory=bytearray)
+    versions: list[StateVersion] = field(default_factory=list)
+    dumps: list[StateVersion] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    nonces: list[str] = field(default_factory=list)
+    away: int = 0
+    refuse_state: bool = False
+    renewal: Renewal = field(default_factory=Renewal)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    grew: asyncio.Event = field(default_factory=asyncio.Event)
+    sources: int = 0
+
+    @property
+    def text(self) -> str:
+        return self.log.decode()
+
+    async def get_source(self) -> AsyncIterator[SourceFile]:
+        self._answer()
+        self.sources += 1
+        for path, text in self.files.items():
+            yield SourceFile(path, 0o100644, chunks(text.encode()))
+
+    async def get_state(self) -> bytes | None:
+        self._answer()
+        return self.state
+
+    async def get_plan(self) -> bytes:
+        self._answer()
+        assert self.plan is not None
+        return self.plan.bundle
+
+    async def append_log(self, offset: int, data: bytes) -> None:
+        self._answer()
+        self.log[offset : offset + len(data)] = data
+        self.grew.set()
+
+    async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
+        self._answer()
+        if kind == "dump":
+            self.dumps.append(version)
+            return
+        self.versions.append(version)
+        if self.refuse_state:
+            raise StateRefusedError
+        self.state = version.document
+
+    async def submit_plan(self, plan: PlanResult) -> None:
+        self._answer()
+        self.plan = plan
+
+    async def start_apply(self, nonce: str) -> Grant:
+        if self.nonces and self.nonces[-1] != nonce:
+            raise LeaseLostError("started before")
+        self.nonces.append(nonce)
+        self._answer()
+        return self.grant
+
+    async def renew(self) -> Renewal:
+        await self.news.wait()
+        return self.renewal
+
+    async def finish(self, outcome: Outcome) -> None:
+        self._answer()
+        self.outcomes.append(outcome)
+
+    def _answer(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise PlaneUnavailableError

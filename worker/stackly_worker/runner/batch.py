@@ -1,0 +1,265 @@
+"""The order of steps of one batch: plan (tree, init, plan, show, submit) and apply (tree, init, start, apply, state)."""
+
+import asyncio
+import contextlib
+import secrets as chance
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from stackly_engine import exact, plans, slices
+from stackly_worker.runner import limits, terraform, worktree
+from stackly_worker.runner.clock import Clock, SystemClock
+from stackly_worker.runner.journal import write_synced
+from stackly_worker.runner.place import DiskFullError, Place
+from stackly_worker.runner.ports import (
+    BundleError,
+    ControlPlane,
+    LeaseLostError,
+    Outcome,
+    PlanBundle,
+    PlaneUnavailableError,
+    PlanResult,
+)
+from stackly_worker.runner.process import Command
+from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
+from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
+from stackly_worker.runner.shipping import insist
+from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.terraform import Engine, Mirrors, Settings
+
+STARTED = "apply-started"
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What one batch is to do. `plan_key` names one plan of one run (`run-42/1/b1`); plan and apply share it.
+
+    `root` is the root module's folder in the tree, "." for the tree itself. `secrets` are texts that must never leave
+    (sensitive variables, credentials); `environment` is the declared set, nothing else is inherited but PATH and LANG.
+    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy or refresh_only.
+    """
+
+    plan_key: str
+    root: str
+    source_digest: str
+    hash_key: bytes
+    mode: str = "apply"
+    replace: tuple[str, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parallelism: int = 10
+    grace: float = limits.STOP_GRACE
+    renew_every: float = 5.0
+
+
+@dataclass
+class Batch:
+    """One batch on this machine. `folder` (new, private) keeps journals, log and plan file; `place` is the stack's.
+
+    `plan` and `apply` always end in an Outcome, handed to `plane.finish` too; they raise PlaneUnavailableError only when
+    the control plane was away for longer than 15 minutes, and leave everything in `folder` and `place` for recovery.
+    """
+
+    spec: BatchSpec
+    place: Place
+    folder: Path
+    engine: Engine
+    plane: ControlPlane
+    sandbox: Sandbox = field(default_factory=Plain)
+    clock: Clock = field(default_factory=SystemClock)
+    mirrors: Mirrors = field(default_factory=Mirrors)
+
+    async def plan(self) -> Outcome:
+        """Plan and submit. Nothing of the stack changes."""
+        return await self._phase(self._plan, applies=False)
+
+    async def apply(self) -> Outcome:
+        """Apply the submitted plan, at most once: a folder in which an apply was begun is refused."""
+        return await self._phase(self._apply, applies=True)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            root=worktree.root_folder(self.place.tree, self.spec.root),
+            home=self.place.home,
+            var_file=self.folder / "variables.tfvars.json",
+            plan_file=self.folder / "plan.bin",
+            mirrors=self.mirrors,
+            environment=self.spec.environment,
+        )
+
+    async def _phase(self, phase: Callable[[Session], Awaitable[Outcome]], *, applies: bool) -> Outcome:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with self.place.locked() as lock, self._session(lock, applies=applies) as session:
+            outcome = await self._ended(phase, session)
+            if words := _last_words(outcome):
+                session.transcript.say(words)
+            with contextlib.suppress(PlaneUnavailableError, LeaseLostError):
+                await session.log.flush()
+            with contextlib.suppress(LeaseLostError):
+                await insist(lambda: self.plane.finish(outcome), self.clock)
+            return outcome
+
+    @asynccontextmanager
+    async def _session(self, lock: int, *, applies: bool) -> AsyncIterator[Session]:
+        session = Session.open(self.folder, self.place, self.plane, self.clock, lock, self.spec.secrets)
+        session.grace, session.applies = self.spec.grace, applies
+        tasks = [asyncio.create_task(run) for run in (session.log.run(), session.renewing(self.spec.renew_every))]
+        try:
+            yield session
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            session.close()
+            for secret in (self.settings.var_file, self.settings.plan_file):
+                if secret is not None:
+                    secret.unlink(missing_ok=True)
+
+    async def _ended(self, phase: Callable[[Session], Awaitable[Outcome]], session: Session) -> Outcome:
+        """The phase's outcome, whatever ended it; a failure keeps what Terraform said."""
+        if notice := self.sandbox.notice:
+            session.transcript.say(notice)
+        try:
+            return await phase(session)
+        except CancelledStepError as error:
+            return session.outcome("cancelled", step=error.step, reason="cancelled before Terraform changed anything")
+        except StepFailedError as error:
+            return session.outcome("failed", step=error.step, rc=error.rc, reason=str(error))
+        except LeaseLostError as error:
+            return session.outcome("lost", reason=str(error) or "the batch belongs to somebody else")
+        except (worktree.TreeRefusedError, DiskFullError, BundleError, exact.FormatError) as error:
+            return session.outcome("failed", reason=str(error))
+
+    async def _plan(self, session: Session) -> Outcome:
+        environment, report = await self._prepared(session, lock_file=None)
+        self._write_variables()
+        argv = terraform.plan_argv(
+            self.engine,
+            self.settings,
+            mode=self.spec.mode,
+            replace=self.spec.replace,
+            parallelism=self.spec.parallelism,
+        )
+        await session.step("plan", self._command(argv, environment, "plan"))
+        self._remove_variables()
+        show = replace(self._command(terraform.show_argv(self.engine, self.settings), environment, "plan"), apart=True)
+        shown = await session.step("show", show)
+        result = await asyncio.to_thread(self._result, shown.out.read_bytes(), report)
+        shown.out.unlink()
+        await insist(lambda: self.plane.submit_plan(result), self.clock)
+        return session.outcome("planned", step="plan", rc=0)
+
+    async def _apply(self, session: Session) -> Outcome:
+        bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
+        session.redactor.add(bundle.secrets)
+        environment, _ = await self._prepared(session, lock_file=bundle.lock)
+        plan_file = self.settings.plan_file or self.folder
+        plan_file.unlink(missing_ok=True)
+        write_synced(plan_file, bundle.plan)
+        self.place.require_room()
+        granted = await self._started(session)
+        argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
+        rc = await session.apply(self._command(argv, environment | dict(granted), "apply"))
+        version = await session.settle()
+        return self._applied(session, rc, version)
+
+    async def _started(self, session: Session) -> Mapping[str, str]:
+        """Make the apply's beginning known before it begins: here for good, then at the control plane."""
+        session.stop_if_cancelled("apply")
+        nonce = chance.token_hex(16)
+        try:
+            write_synced(self.folder / STARTED, nonce.encode())
+        except FileExistsError:
+            raise LeaseLostError("an apply was begun in this folder before; it is not begun again") from None
+        granted = await insist(lambda: self.plane.start_apply(nonce), self.clock)
+        session.redactor.add(granted.secrets)
+        return granted.environment
+
+    def _applied(self, session: Session, rc: int, version: StateVersion | None) -> Outcome:
+        status = "applied" if rc == 0 else "cancelled" if session.cancelled else "failed"
+        outcome = session.outcome(status, step="apply", rc=rc)
+        if version is None:
+            return outcome
+        outputs = exact.dumps(slices.parse(version.document).get("outputs") or {})
+        return replace(outcome, state_serial=version.serial, state_sha256=version.sha256, outputs=outputs)
+
+    async def _prepared(
+        self, session: Session, *, lock_file: bytes | None
+    ) -> tuple[dict[str, str], worktree.TreeReport]:
+        """Tree, state and init; skipped but for the state when this very plan prepared the place before."""
+        stamp = f"{self.spec.plan_key} {self.spec.source_digest} {self.engine.name}"
+        reusable = lock_file is not None and self.place.stamp() == stamp
+        report = worktree.TreeReport()
+        if not reusable:
+            self.place.set_stamp("")
+            report = await insist(self._tree, self.clock)
+        self._lay_state(session, await insist(self.plane.get_state, self.clock))
+        environment = terraform.prepare(self.settings)
+        if not reusable:
+            await self._initialized(session, environment, lock_file)
+            self.place.set_stamp(stamp)
+        return environment, report
+
+    async def _tree(self) -> worktree.TreeReport:
+        files = self.plane.get_source()
+        return await worktree.rebuild(self.place.tree, files, root=self.spec.root, state=self.place.state)
+
+    def _lay_state(self, session: Session, document: bytes | None) -> None:
+        self.place.put_state(document)
+        if document is not None:
+            session.redactor.add(slices.sensitive_values(document))
+            session.known_state(document)
+
+    async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:
+        lock = self.settings.root / worktree.LOCK_FILE
+        if lock_file:
+            lock.unlink(missing_ok=True)
+            lock.write_bytes(lock_file)
+        terraform.forget_initialization(self.settings)
+        argv = terraform.init_argv(self.engine, locked=lock.exists())
+        await session.step("init", self._command(argv, environment, "init"))
+
+    def _result(self, document: bytes, report: worktree.TreeReport) -> PlanResult:
+        if len(document) > limits.PLAN_JSON_BYTES:
+            raise exact.FormatError(f"the plan document is larger than {limits.PLAN_JSON_BYTES} bytes")
+        known = (*self.spec.secrets, *plans.sensitive_values(document))
+        projected = plans.project(document, self.spec.hash_key, self.spec.secrets)
+        plan, lock = self.settings.plan_file, self.settings.root / worktree.LOCK_FILE
+        bundle = PlanBundle(
+            plan.read_bytes() if plan else b"", lock.read_bytes() if lock.exists() else b"", tuple(sorted(set(known)))
+        )
+        state = whole(self.place.state.read_bytes()) if self.place.state.exists() else None
+        return PlanResult(
+            projected=projected.to_bytes(),
+            bundle=bundle.pack(),
+            engine=self.engine.name,
+            variables_hash=plans.variables_hash(self.spec.variables, self.spec.hash_key),
+            state_serial=state.serial if state else None,
+            left_out=tuple(report.left_out),
+        )
+
+    def _command(self, argv: list[str], environment: Mapping[str, str], phase: str) -> Command:
+        confinement = Confinement(phase, (self.place.folder, self.folder), self.mirrors.folders)
+        return Command(self.sandbox.wrap(argv, confinement), environment, self.settings.root)
+
+    def _write_variables(self) -> None:
+        if self.settings.var_file:
+            self._remove_variables()
+            worktree.write_variables(self.settings.var_file, self.spec.variables)
+
+    def _remove_variables(self) -> None:
+        if self.settings.var_file:
+            self.settings.var_file.unlink(missing_ok=True)
+
+
+def _last_words(outcome: Outcome) -> str:
+    words = [f"\n{outcome.reason}"] if outcome.reason else []
+    if outcome.suspects:
+        words.append("Begun and not seen to end; these may exist without being in the state:")
+        words += [f"  {address} ({action})" for address, action in sorted(outcome.suspects.items())]
+    return "\n".join(words)

@@ -1,0 +1,24 @@
+"""Every bound of the runner, in bytes and seconds (reliability.md D17)."""
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+
+TREE_ENTRIES = 50_000
+TREE_BYTES = 200 * MIB
+TREE_DEPTH = 32
+PATH_BYTES = 512
+
+LOG_CHUNK = 64 * KIB
+LOG_LINE = 64 * KIB
+LOG_TOTAL = 1 * GIB
+
+STATE_BYTES = 256 * MIB
+STATE_LARGE = 16 * MIB  # above it whole versions are still streamed, but the run's log says that it costs
+DISK_RESERVE = 64 * MIB  # beside three times the state, before an apply
+
+PLAN_JSON_BYTES = 512 * MIB
+ERRORS = 10
+ERROR_TEXT = 4 * KIB
+SUSPECTS = 1000
+
+WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output
+STOP_GRACE = 300.0  # seconds from the one SIGINT to SIGKILL

@@ -1,0 +1,142 @@
+"""What the runner asks of the outside: the control plane's calls, as ports; and what it hands over."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stackly_worker.runner.events import TerraformError
+from stackly_worker.runner.statewatch import StateVersion
+from stackly_worker.runner.worktree import SourceFile
+
+
+class PlaneUnavailableError(Exception):
+    """The control plane did not answer; the call may be made again, it is idempotent."""
+
+
+class LeaseLostError(Exception):
+    """The batch belongs to somebody else now (its epoch moved on); nothing new may be started."""
+
+
+class StateRefusedError(Exception):
+    """The gateway did not take a state version as the stack's; it keeps the bytes in quarantine."""
+
+
+class BundleError(ValueError):
+    """The bytes are no plan bundle, or were altered."""
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The control plane's answer to a sign of life: go on, stop in order (`cancel`), or stop at once (`force`)."""
+
+    cancel: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What an apply that may start gets beside the declared environment; `secrets` never show in the log."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanBundle:
+    """What an apply needs of its plan, on any worker; a secret as a whole."""
+
+    plan: bytes
+    lock: bytes | None = None
+    secrets: tuple[str, ...] = ()
+
+    def pack(self) -> bytes:
+        """A header line of JSON, then plan and lock file as they are."""
+        lock = self.lock or b""
+        head = {
+            "plan": len(self.plan), "lock": None if self.lock is None else len(lock), "secrets": self.secrets,
+            "sha256": hashlib.sha256(self.plan + lock).hexdigest(),
+        }  # fmt: skip
+        return json.dumps(head).encode() + b"\n" + self.plan + lock
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "PlanBundle":
+        head_line, _, body = data.partition(b"\n")
+        try:
+            head = json.loads(head_line)
+            size, secrets = int(head["plan"]), tuple(str(item) for item in head["secrets"])
+            has_lock, checksum = head["lock"] is not None, head["sha256"]
+        except (ValueError, KeyError, TypeError):
+            raise BundleError("this is no plan bundle") from None
+        if hashlib.sha256(body).hexdigest() != checksum:
+            raise BundleError("the plan bundle was altered")
+        return cls(body[:size], body[size:] if has_lock else None, secrets)
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """One plan as it leaves the worker. `projected` is masked (`stackly_engine.plans.ProjectedPlan.to_bytes`)."""
+
+    projected: bytes
+    bundle: bytes
+    engine: str
+    variables_hash: str
+    state_serial: int | None
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a batch ended; every text is redacted.
+
+    `status`: planned, applied, failed, cancelled, lost (the lease went). `suspects` are addresses that began and were
+    not seen to end: address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may hold secrets.
+    """
+
+    status: str
+    rc: int | None = None
+    step: str = ""
+    reason: str = ""
+    errors: tuple[TerraformError, ...] = ()
+    errors_total: int = 0
+    suspects: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    state_serial: int | None = None
+    state_sha256: str = ""
+    state_refused: bool = False
+    outputs: bytes | None = None
+
+
+class ControlPlane(Protocol):
+    """The calls of one batch. Each may raise PlaneUnavailableError (tried again) and LeaseLostError (not)."""
+
+    def get_source(self) -> AsyncIterator[SourceFile]:
+        """The files of the source tree, each file's chunks read before the next file."""
+
+    async def get_state(self) -> bytes | None:
+        """The stack's state document, None when it has none yet."""
+
+    async def get_plan(self) -> bytes:
+        """The bundle that `submit_plan` handed in, for the plan this batch applies."""
+
+    async def append_log(self, offset: int, data: bytes) -> None:
+        """Redacted log bytes; the same offset and bytes again are accepted again."""
+
+    async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
+        """One whole state document (`kind` state), or what Terraform dumped to its output (`kind` dump: quarantine)."""
+
+    async def submit_plan(self, plan: PlanResult) -> None: ...
+
+    async def start_apply(self, nonce: str) -> Grant:
+        """Commit that the apply starts, at most once ever; the credentials granted to it.
+
+        `nonce` is made once for this start: a call whose reply was lost is made again with the same one and accepted.
+        LeaseLostError when it was started under another nonce or may not start: then Terraform is not run.
+        """
+
+    async def renew(self) -> Renewal:
+        """A sign of life. May wait at the server (long poll) and then returns as soon as there is news."""
+
+    async def finish(self, outcome: Outcome) -> None: ...
