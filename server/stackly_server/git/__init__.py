@@ -1,0 +1,1 @@
+"""Repositories: mirrors, trees, push events and what changed in them."""
