@@ -1,0 +1,106 @@
+"""Postgres: a pool, and transactions that know their tenant and tell what they did as their last act."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from stackly_server import ledger
+from stackly_server.access import Subject
+from stackly_server.crash import crash_point
+from stackly_server.errors import Unavailable
+from stackly_server.ledger import Event, Line
+
+Connection = AsyncConnection[TupleRow]
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One transaction of one tenant. What is told, sent or waked here is written just before the commit.
+
+    Each event also leaves an audit entry under the caller's name. `result` is what a repeated call is answered with.
+    """
+
+    conn: Connection
+    subject: Subject
+    events: list[Event] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    wakes: set[str] = field(default_factory=set)
+    result: Any = None
+
+    @property
+    def account_id(self) -> UUID:
+        """The tenant."""
+        return self.subject.tenant
+
+    def tell(self, kind: str, subject: str, **facts: str) -> None:
+        """Records an event (and audit entry) about the thing named `subject`. Facts hold no secrets."""
+        self.events.append(Event(kind, subject, facts))
+
+    def send(self, kind: str, key: str, payload: Mapping[str, Any], delay: float = 0.0) -> None:
+        """Leaves a line in the outbox: told to others after the commit, in order within `key`, at least once."""
+        self.lines.append(Line(kind, key, payload, delay))
+
+    def wake(self, topic: str) -> None:
+        """Wakes those who wait for a topic, such as `run/<id>`, once the transaction is committed."""
+        self.wakes.add(topic)
+
+
+class Database:
+    """The app role's door to Postgres."""
+
+    def __init__(self, url: str, max_size: int = 16) -> None:
+        self._pool = AsyncConnectionPool(
+            url, min_size=2, max_size=max_size, open=False, timeout=10, kwargs={"autocommit": True}
+        )
+
+    async def open(self) -> None:
+        """Opens the pool; fails when Postgres does not answer within 10 seconds."""
+        await self._pool.open(wait=True, timeout=10)
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, subject: Subject) -> AsyncIterator[Transaction]:
+        """A read-write transaction in the caller's account. Commits at the end, rolls back on any error."""
+        async with self._connection() as conn, conn.transaction():
+            await _set(conn, "stackly.account", str(subject.tenant))
+            tx = Transaction(conn, subject)
+            yield tx
+            await ledger.flush(conn, subject, tx.events, tx.lines, tx.wakes, tx.result)
+            crash_point("transaction.before_commit")
+        crash_point("transaction.after_commit")
+
+    @asynccontextmanager
+    async def read(self, account_id: UUID) -> AsyncIterator[Connection]:
+        """A read-only transaction in one account."""
+        async with self._connection() as conn, conn.transaction():
+            await conn.execute("SET TRANSACTION READ ONLY")
+            await _set(conn, "stackly.account", str(account_id))
+            yield conn
+
+    @asynccontextmanager
+    async def scope(self, name: str) -> AsyncIterator[Connection]:
+        """A transaction that sees no tenant's content, only the routing tables: `routing` or `relay`."""
+        async with self._connection() as conn, conn.transaction():
+            await _set(conn, "stackly.scope", name)
+            yield conn
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.connection() as conn:
+                yield conn
+        except (OperationalError, PoolTimeout) as error:
+            raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
+
+
+async def _set(conn: Connection, name: str, value: str) -> None:
+    await conn.execute("SELECT set_config(%s, %s, true)", (name, value))
