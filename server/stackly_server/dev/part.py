@@ -28,6 +28,9 @@ class Part(Protocol):
     def ready(self) -> None:
         """Wait until it can be used and bring it into the wanted shape; PartFailed when it dies or takes too long."""
 
+    def tend(self) -> None:
+        """Called every few seconds while it runs: renew what expires. May raise; the next call tries again."""
+
     def died(self) -> PartFailed | None:
         """The failure to tell, if a started part has ended by itself."""
 
@@ -60,6 +63,9 @@ class LocalPart(ABC):
 
     def settle(self) -> None:  # noqa: B027  (a part may have nothing to settle)
         """Bring a process that answers into the wanted shape; must be safe to repeat."""
+
+    def tend(self) -> None:  # noqa: B027  (as above)
+        """Nothing that expires."""
 
     def start(self) -> None:
         try:
@@ -94,6 +100,9 @@ class ExternalPart:
 
     def ready(self) -> None:
         wait_until(self._answers, lambda: None, f"{self.name} at {self.address}", 10.0, None)
+
+    def tend(self) -> None:
+        """Not ours to tend."""
 
     def died(self) -> PartFailed | None:
         return None

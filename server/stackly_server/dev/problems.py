@@ -15,7 +15,7 @@ _CAUSES = (
 )
 
 
-class PartFailed(Exception):  # noqa: N818  (reads as what happened, like the messages it carries)
+class PartFailed(Exception):
     """A part did not start, does not answer, or died. `str()` is the whole message for the terminal."""
 
     def __init__(self, part: str, what: str, *, hint: str = "", log: Path | None = None) -> None:

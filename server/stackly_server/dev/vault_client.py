@@ -10,7 +10,7 @@ from stackly_server.dev.ports import LOOPBACK
 _SECONDS = 10
 
 
-class VaultRefused(Exception):  # noqa: N818  (reads as what happened)
+class VaultRefused(Exception):
     """OpenBao answered with an error; `status` is the HTTP status, 0 when it could not be reached."""
 
     def __init__(self, path: str, status: int, text: str) -> None:

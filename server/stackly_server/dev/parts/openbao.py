@@ -90,6 +90,10 @@ class OpenBao(LocalPart):
         role = self.approles[approle]
         return VaultClient(self._port).login(role.role_id, role.secret_id)
 
+    def anonymous(self) -> VaultClient:
+        """For what OpenBao tells everybody: its health, the CA and the revocation list."""
+        return VaultClient(self._port)
+
     @property
     def _seal_key(self) -> Path:
         return self.home.secrets / "openbao-seal.key"
