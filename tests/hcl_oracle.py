@@ -17,7 +17,13 @@ def _terraform() -> str:
 def _run(arguments: list[str], text: bytes, folder: Path) -> "subprocess.CompletedProcess[bytes]":
     environment = {"PATH": os.defpath, "HOME": str(folder), "CHECKPOINT_DISABLE": "1"}
     return subprocess.run(
-        [_terraform(), *arguments], input=text, capture_output=True, cwd=folder, env=environment, timeout=60, check=False
+        [_terraform(), *arguments],
+        input=text,
+        capture_output=True,
+        cwd=folder,
+        env=environment,
+        timeout=60,
+        check=False,
     )
 
 

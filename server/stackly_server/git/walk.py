@@ -77,9 +77,10 @@ class Walk:
         if omitted is not None:
             self.findings.append(TreeFinding(omitted[0], prefix + name, omitted[1]))
             return None
-        twin = names.setdefault(allow.folded(name), name)
-        if twin is not name:
-            self._refuse("case", prefix + name, f"{prefix}{twin} differs from it by case or form alone")
+        twin = names.get(allow.folded(name))
+        if twin is not None:
+            self._refuse("case", prefix + name, f"{prefix}{twin} differs from it by case or form alone, or not at all")
+        names[allow.folded(name)] = name
         return name
 
     def _file(self, path: str, raw_mode: int, oid: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from hcl2.api import parses_to_tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from stackly_server.hcl.text import STRING_OVER_LINE, unclosed_string
 from stackly_server.hcl.tree import SourceError, TreeReader
 
 MEMORY_BYTES = 256 * 1024 * 1024
@@ -33,6 +34,9 @@ def parse(data: bytes) -> dict[str, Any]:
         line, column = TreeReader(text).place(min(error.offset, len(text)))
         return _error(error.message, line, column)
     except UnexpectedInput as error:
+        quote = unclosed_string(text := data.decode("utf-8"))
+        if quote is not None:
+            return _error(STRING_OVER_LINE, *TreeReader(text).place(quote))
         return _error(_unexpected(error), max(error.line, 1), max(error.column, 1))
 
 

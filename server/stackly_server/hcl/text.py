@@ -10,7 +10,14 @@ NUMBER_CHARACTERS = 100
 EXPONENT_LIMIT = 300
 """The largest exponent of a number, either way."""
 
+STRING_OVER_LINE = "a string may not run over the end of its line; use a heredoc (<<EOT)"
+
 _COMMENT = re.compile(r"#[^\n]*|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_HINT = re.compile(
+    r"#[^\n]*|//[^\n]*|/\*.*?\*/|<<-?(?P<mark>[A-Za-z][\w.-]*)\r?\n.*?\n\s*(?P=mark)\r?\n"
+    r"|\"(?:[^\"\\\n]|\\[^\n])*(?:\"|(?P<open>\n|\Z))",
+    re.DOTALL,
+)
 _UNIT = re.compile(
     r"\\(?P<short>[nrt\"\\])|\\u(?P<four>[0-9a-fA-F]{4})|\\U(?P<eight>[0-9a-fA-F]{8})"
     r"|(?P<escaped>\$\$\{|%%\{)|(?P<template>[$%]\{)|(?P<sign>[$%])|(?P<plain>[^\"\\\n\r$%]+)"
@@ -84,6 +91,16 @@ def heredoc(token: str) -> str:
     return unicodedata.normalize("NFC", "".join(_unit_value(unit) for unit in _TEMPLATE_UNIT.finditer(text)))
 
 
+def unclosed_string(source: str) -> int | None:
+    """The offset of the first quote whose string does not end in its line, as a hint for a file that does not parse."""
+    position = 0
+    while found := _HINT.search(source, position):
+        if found["open"] is not None:
+            return found.start()
+        position = max(found.end(), position + 1)
+    return None
+
+
 def number(text: str) -> str:
     """The number as written.
 
@@ -129,7 +146,7 @@ def _character(code: int, offset: int) -> str:
 
 def _why(raw: str, position: int) -> str:
     if raw[position] in "\n\r":
-        return "a string may not run over the end of its line; use a heredoc (<<EOT)"
+        return STRING_OVER_LINE
     if raw[position] == "\\":
         return f"the escape {raw[position : position + 2]!r} is unknown; write \\\\ for a backslash"
     return 'a quote inside a string must be written \\"'

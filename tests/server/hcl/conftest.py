@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from stackly_server.hcl.reader import HclReader
 
 

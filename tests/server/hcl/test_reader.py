@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+
 from stackly_server.hcl.document import HclError, ListValue, Scalar, json_text
 from stackly_server.hcl.reader import FILE_BYTES, HclReader
 from stackly_server.hcl.shape import literal
@@ -96,3 +97,13 @@ async def test_strings_have_unicode_form_c(reader: HclReader) -> None:
     value = (await reader.read('a = "e\u0301"'.encode())).body.attributes[0].value
     assert isinstance(value, Scalar)
     assert value.value == "\u00e9"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [('a = 1\nb = "x\nc = "y"\n', (2, 5)), ('b = "x', (1, 5)), ('# "\na = <<E\n"\nE\nb = "\\"\n', (5, 5))],
+)
+async def test_an_unclosed_string_is_shown_where_it_opens(reader: HclReader, text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(HclError, match="may not run over the end of its line") as caught:
+        await reader.read(text.encode())
+    assert (caught.value.problems[0].line, caught.value.problems[0].column) == place

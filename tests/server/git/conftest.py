@@ -1,0 +1,19 @@
+"""A repository to serve, and a mirror of it."""
+
+from pathlib import Path
+
+import pytest
+
+from git_repos import Repo
+from stackly_server.git.mirror import Mirror
+from stackly_server.git.remote import allowed_remote
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return Repo(tmp_path / "served.git")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, repo: Repo) -> Mirror:
+    return Mirror(tmp_path / "mirrors" / "one", allowed_remote(repo.url, {"file"}, [tmp_path]))
