@@ -33,30 +33,18 @@ def children(pid: int) -> list[int]:
     return [child for child in _pids() if (fields := _stat(child)) and fields[0] not in "ZX" and int(fields[1]) == pid]
 
 
-def descendants(pid: int) -> list[int]:
-    """Children, their children, and so on, nearest first."""
-    parents = {child: int(fields[1]) for child in _pids() if (fields := _stat(child)) and fields[0] not in "ZX"}
-    found, queue = [], [pid]
-    while queue:
-        parent = queue.pop(0)
-        below = [child for child, its_parent in parents.items() if its_parent == parent]
-        found += below
-        queue += below
-    return found
+def dead_children() -> list[int]:
+    """Our children that have ended and that nobody has waited for: orphans that came to us among them."""
+    ours = os.getpid()
+    return [pid for pid in _pids() if (fields := _stat(pid)) and fields[0] == "Z" and int(fields[1]) == ours]
 
 
-def reap(known: set[int]) -> list[int]:
-    """Collect dead orphans that came to us; those in `known` are left to whoever started them."""
-    dead = [pid for pid in _pids() if (fields := _stat(pid)) and fields[0] == "Z" and int(fields[1]) == os.getpid()]
-    reaped = []
-    for pid in dead:
-        if pid in known:
-            continue
-        try:
-            reaped.append(os.waitpid(pid, os.WNOHANG)[0])
-        except ChildProcessError:  # someone else collected it between our look and our call
-            continue
-    return reaped
+def collect(pid: int) -> None:
+    """Take a dead child out of the process table; harmless when somebody else did."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
 
 
 def command_line(pid: int) -> str:

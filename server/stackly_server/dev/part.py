@@ -31,6 +31,9 @@ class Part(Protocol):
     def tend(self) -> None:
         """Called every few seconds while it runs: renew what expires. May raise; the next call tries again."""
 
+    def stop_leftover(self) -> None:
+        """Stop what an earlier supervisor of this home left running."""
+
     def died(self) -> PartFailed | None:
         """The failure to tell, if a started part has ended by itself."""
 
@@ -78,6 +81,9 @@ class LocalPart(ABC):
         wait_until(self.answers, self.died, self.name, self.ready_seconds, self.log)
         self.settle()
 
+    def stop_leftover(self) -> None:
+        self.process.stop_leftover()
+
     def died(self) -> PartFailed | None:
         code = self.process.exit_code()
         return None if code is None else PartFailed(self.name, f"ended by itself ({_ending(code)})", log=self.log)
@@ -103,6 +109,9 @@ class ExternalPart:
 
     def tend(self) -> None:
         """Not ours to tend."""
+
+    def stop_leftover(self) -> None:
+        """Nothing of ours."""
 
     def died(self) -> PartFailed | None:
         return None

@@ -97,7 +97,7 @@ class ChildProcess:
         self._popen = None
         self._pid_file.unlink(missing_ok=True)
 
-    def stop_leftover(self, stop_signal: signal.Signals, patience: float = 5.0) -> bool:
+    def stop_leftover(self, stop_signal: signal.Signals = signal.SIGINT, patience: float = 5.0) -> bool:
         """Stop what a dead supervisor of this home left behind; True when there was something."""
         pid = self._leftover()
         if pid is None:

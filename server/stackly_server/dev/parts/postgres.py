@@ -56,14 +56,15 @@ class Postgres(LocalPart):
 
     ready_seconds = 60.0
 
-    def __init__(self, home: Home, *, max_connections: int = 100) -> None:
+    def __init__(self, home: Home, *, max_connections: int = 100, identity: Identity | None = None) -> None:
         super().__init__("postgres", home)
         self._max_connections = max_connections
+        self._identity = identity or postgres_identity()
         self._data = home.data("postgres") / "data"
         self.address = PostgresAddress(home.socket_dir("pg"))
 
     def command(self) -> Command:
-        identity = postgres_identity()
+        identity = self._identity
         bin_dir = self._bin_dir(identity)
         self._make_cluster(bin_dir, identity)
         self._drop_stale_locks()
