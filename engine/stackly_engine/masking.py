@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,11 +76,11 @@ def _names(before: Any, after: Any, unknown: Any) -> list[str]:
 def _differs(name: str, before: Any, after: Any, unknown: Any, marks: tuple[Any, Any]) -> bool:
     """A new null attribute is no change; an attribute that is unknown, or only changes its mark, is one."""
     old, new = ((side or {}).get(name) for side in (before, after))
-    if exact.normal(old) != exact.normal(new) or type(old) is not type(new):
+    if exact.dumps(exact.normal(old)) != exact.dumps(exact.normal(new)):  # as bytes: to Python, true equals 1
         return True
     was, now = (_part(mark, name) for mark in marks)
     both = before is not None and after is not None
-    return bool(next(_unknown_paths(_part(unknown, name), []), None)) or (both and _any(was) != _any(now))
+    return next(_unknown_paths(_part(unknown, name), []), None) is not None or (both and _any(was) != _any(now))
 
 
 def _masked(value: Any, marks: Any, path: _Path, context: tuple[_Path, Mask, _Seen]) -> Any:
@@ -120,7 +120,7 @@ def _any(marks: Any) -> Any:
     return bool(marks)
 
 
-def _unknown_paths(unknown: Any, path: _Path) -> Any:
+def _unknown_paths(unknown: Any, path: _Path) -> Iterator[_Path]:
     if unknown is True:
         yield path
     elif isinstance(unknown, dict):

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fakes.control_plane import MemoryPlane
 from stackly_worker.runner.batch import Batch, BatchSpec
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.terraform import Engine, find_engine
-
-from worker.runner.plane import MemoryPlane
 
 
 @pytest.fixture(scope="session")
