@@ -47,27 +47,27 @@ class MemoryPlane:
         return self.log.decode()
 
     async def get_source(self) -> AsyncIterator[SourceFile]:
-        self._answer()
+        await self._answer()
         self.sources += 1
         for path, text in self.files.items():
             yield SourceFile(path, 0o100644, chunks(text.encode()))
 
     async def get_state(self) -> bytes | None:
-        self._answer()
+        await self._answer()
         return self.state
 
     async def get_plan(self) -> bytes:
-        self._answer()
+        await self._answer()
         assert self.plan is not None
         return self.plan.bundle
 
     async def append_log(self, offset: int, data: bytes) -> None:
-        self._answer()
+        await self._answer()
         self.log[offset : offset + len(data)] = data
         self.grew.set()
 
     async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
-        self._answer()
+        await self._answer()
         if kind == "dump":
             self.dumps.append(version)
             return
@@ -77,14 +77,14 @@ class MemoryPlane:
         self.state = version.document
 
     async def submit_plan(self, plan: PlanResult) -> None:
-        self._answer()
+        await self._answer()
         self.plan = plan
 
     async def start_apply(self, nonce: str) -> Grant:
         if self.nonces and self.nonces[-1] != nonce:
             raise LeaseLostError("started before")
         self.nonces.append(nonce)
-        self._answer()
+        await self._answer()
         return self.grant
 
     async def renew(self) -> Renewal:
@@ -92,10 +92,11 @@ class MemoryPlane:
         return self.renewal
 
     async def finish(self, outcome: Outcome) -> None:
-        self._answer()
+        await self._answer()
         self.outcomes.append(outcome)
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)  # a real call always lets others run
         if self.away:
             self.away -= 1
             raise PlaneUnavailableError

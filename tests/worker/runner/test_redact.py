@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -16,6 +17,10 @@ _secrets = st.text(st.sampled_from('abc"\\/+<&ü\n %'), min_size=6, max_size=14)
 _noise = st.text(st.sampled_from('abc"\\/+<&ü\n %YWJj'), max_size=8).map(str.encode)
 
 
+def _encoded(secret: str, front: bytes) -> bytes:
+    return base64.b64encode(front + secret.encode() + b"tail")
+
+
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
     """Secrets, and a stream of noise and secrets in many forms, cut anywhere."""
@@ -23,7 +28,7 @@ def streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
     pieces = [_noise]
     for secret in secrets:
         pieces += [st.sampled_from(sorted(forms(secret))), st.just(secret.encode())]
-        pieces += [st.binary(max_size=2).map(lambda front, s=secret: base64.b64encode(front + s.encode() + b"tail"))]
+        pieces.append(st.binary(max_size=2).map(partial(_encoded, secret)))
     data = b"".join(draw(st.lists(st.one_of(pieces), max_size=8)))
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=6)))
     return secrets, [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
@@ -53,7 +58,9 @@ def test_what_holds_no_secret_passes_unchanged(parts: list[bytes]) -> None:
         lambda s: re.sub("%..", lambda found: found.group().lower(), quote(s, safe="")),
         json.dumps,
         lambda s: json.dumps(json.dumps(s)),
-        lambda s: json.dumps(s, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        lambda s: (
+            json.dumps(s, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        ),
         lambda s: base64.b64encode(b"x" + s.encode()).decode(),
         lambda s: base64.urlsafe_b64encode(b"xy" + s.encode() + b"z").decode(),
     ],

@@ -1,0 +1,336 @@
+"""Whole batches with the real Terraform: what is planned, applied, kept, said and never done twice."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fakes.control_plane import MemoryPlane
+from stackly_engine import exact, plans
+from stackly_engine.plans import ProjectedPlan
+from stackly_worker.runner import limits, recovery
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.clock import SystemClock
+from stackly_worker.runner.ports import Grant, PlanBundle, Renewal
+from waiting import until
+
+Make = Callable[..., Batch]
+SECRET = "canary-secret-of-a-variable"
+HELLO = """
+terraform {
+  backend "s3" { bucket = "never" }
+}
+variable "token" {
+  type      = string
+  sensitive = true
+}
+resource "terraform_data" "one" {
+  input = var.token
+}
+resource "terraform_data" "two" {
+  input = "hello"
+  provisioner "local-exec" {
+    command = "echo token: $TOKEN"
+    environment = { TOKEN = nonsensitive(var.token) }
+  }
+}
+output "token" {
+  value     = var.token
+  sensitive = true
+}
+output "number" {
+  value = 1.5
+}
+"""
+
+
+class QuickClock(SystemClock):
+    """Back-off without its length."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+
+def ledger(path: Path, fail: str = "", wait: float = 0) -> str:
+    """Six resources; each writes begin and end into a file outside Terraform."""
+    command = f"echo begin ${{each.key}} >> {path}; sleep {wait}; test ${{each.key}} != '{fail}' && echo end ${{each.key}} >> {path}"
+    return f"""
+resource "terraform_data" "r" {{
+  for_each = toset([for n in range(6) : tostring(n)])
+  provisioner "local-exec" {{
+    command = "{command}"
+  }}
+}}
+"""
+
+
+def entries(path: Path, what: str) -> list[str]:
+    lines = path.read_text().split("\n") if path.exists() else []
+    return sorted(line.split()[1] for line in lines if line.startswith(what))
+
+
+def in_state(document: bytes | None) -> list[str]:
+    state = json.loads(document or b"{}")
+    return sorted(
+        instance.get("index_key", "")
+        for resource in state.get("resources") or []
+        for instance in resource["instances"]
+        if instance.get("status") != "tainted"
+    )
+
+
+async def test_plan_apply_and_nothing_left_to_do(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO})
+    spec = {"variables": {"token": SECRET}, "secrets": (SECRET,)}
+    planned = await make_batch(plane, **spec).plan()
+    assert (planned.status, planned.counts["add"]) == ("planned", 2)
+    assert plane.plan is not None
+    projected = ProjectedPlan.from_bytes(plane.plan.projected)
+    assert projected.summary == plans.PlanSummary(add=2)
+    assert (plane.state, plane.versions) == (None, [])
+    batch = make_batch(plane, **spec)
+    applied = await batch.apply()
+    assert applied.status == "applied", plane.text
+    assert plane.state is not None
+    assert SECRET.encode() in plane.state
+    assert exact.loads(applied.outputs or b"")["number"]["value"] == exact.loads(b"1.5")
+    assert applied.state_serial == plane.versions[-1].serial
+    assert [outcome.status for outcome in plane.outcomes] == ["planned", "applied"]
+    assert plane.sources == 1  # the apply found the place as its own plan had left it
+    assert not (batch.folder / "plan.bin").exists()
+    text = plane.text
+    again = await make_batch(plane, **spec, plan_key="run-2/1/b1").plan()
+    assert again.status == "planned"
+    assert plane.plan is not None
+    assert ProjectedPlan.from_bytes(plane.plan.projected).empty
+    for seen in (text, plane.text, plane.plan.projected.decode(), repr([o.errors for o in plane.outcomes])):
+        assert SECRET not in seen
+        assert base64.b64encode(SECRET.encode()).decode().rstrip("=")[:-1] not in seen
+    assert "token: (sensitive)" in text
+    assert "Sandbox: plain" in text
+
+
+async def test_the_plan_is_applied_elsewhere_from_its_bundle(make_batch: Make, tmp_path: Path) -> None:
+    plane = MemoryPlane({"infra/main.tf": HELLO, "infra/.terraform.lock.hcl": "# none\n", "README.md": "x"})
+    spec = {"variables": {"token": SECRET}, "root": "infra"}
+    assert (await make_batch(plane, **spec).plan()).status == "planned"
+    (tmp_path / "stack").rename(tmp_path / "gone")  # another machine has the same path and nothing in it
+    applied = await make_batch(plane, root="infra").apply()
+    assert (applied.status, plane.sources) == ("applied", 2)
+    assert SECRET not in plane.text  # the bundle brought what the plan knew to be sensitive
+
+
+async def test_an_apply_is_begun_once(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO})
+    await make_batch(plane, variables={"token": SECRET}).plan()
+    batch = make_batch(plane)
+    assert (await batch.apply()).status == "applied"
+    serial = plane.versions[-1].serial
+    assert (await batch.apply()).status == "lost"
+    other = await make_batch(plane).apply()  # another folder: the control plane says no
+    assert (other.status, other.reason) == ("lost", "started before")
+    assert plane.versions[-1].serial == serial
+
+
+async def test_a_stale_plan_is_refused_by_terraform(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO})
+    await make_batch(plane, variables={"token": SECRET}).plan()
+    await make_batch(plane).apply()
+    plane.nonces.clear()
+    outcome = await make_batch(plane).apply()
+    assert outcome.status == "failed"
+    assert outcome.errors[0].summary == "Saved plan is stale"
+
+
+async def test_a_failure_in_the_middle_keeps_what_was_made(make_batch: Make, tmp_path: Path) -> None:
+    made = tmp_path / "ledger"
+    plane = MemoryPlane({"main.tf": ledger(made, fail="3")})
+    await make_batch(plane).plan()
+    outcome = await make_batch(plane).apply()
+    assert (outcome.status, outcome.rc, outcome.step) == ("failed", 1, "apply")
+    assert in_state(plane.state) == entries(made, "end") == ["0", "1", "2", "4", "5"]
+    assert list(outcome.failed) == ['terraform_data.r["3"]']
+    assert outcome.suspects == {}
+    assert outcome.errors[0].summary == "local-exec provisioner error"
+    plane.files = {"main.tf": ledger(made)}
+    plane.nonces.clear()
+    await make_batch(plane, plan_key="run-2/1/b1").plan()
+    assert (await make_batch(plane, plan_key="run-2/1/b1").apply()).status == "applied"
+    assert in_state(plane.state) == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "summary", "line"),
+    [
+        ('resource "x" {{', "init", "Argument or block definition required", 1),
+        ('\nlocals { a = nope.x.y }\noutput "a" { value = local.a }', "plan", "Reference to undeclared resource", 2),
+        ('variable "needed" {}', "plan", "No value for required variable", 1),
+    ],
+)
+async def test_errors_are_told_with_their_place(
+    make_batch: Make, code: str, step: str, summary: str, line: int
+) -> None:
+    plane = MemoryPlane({"main.tf": code})
+    outcome = await make_batch(plane).plan()
+    assert (outcome.status, outcome.step) == ("failed", step)
+    assert (outcome.errors[0].summary, outcome.errors[0].file, outcome.errors[0].line) == (summary, "main.tf", line)
+    assert f"Error: {summary}" in plane.text
+    assert plane.plan is None
+
+
+async def test_a_tree_that_is_refused(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO, "zzzzz_override.tf": 'terraform {\n  backend "local" {}\n}\n'})
+    outcome = await make_batch(plane).plan()
+    assert (outcome.status, outcome.errors) == ("failed", ())
+    assert "zzzzz_override.tf would override the backend" in outcome.reason
+    assert outcome.reason in plane.text
+
+
+async def test_a_cloud_block_and_a_lying_state_do_not_matter(make_batch: Make) -> None:
+    code = 'terraform {\n  cloud {\n    organization = "x"\n    workspaces {\n      name = "y"\n    }\n  }\n}\n'
+    plane = MemoryPlane({"main.tf": code + 'resource "terraform_data" "a" {}\n', "terraform.tfstate": "{}"})
+    assert (await make_batch(plane).plan()).status == "planned"
+    assert (await make_batch(plane).apply()).status == "applied"
+    assert len(in_state(plane.state)) == 1
+
+
+async def test_outages_delay_and_lose_nothing(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO}, away=2)
+    assert (
+        await replace(make_batch(plane, variables={"token": SECRET}), clock=QuickClock()).plan()
+    ).status == "planned"
+    plane.away = 5
+    assert (await replace(make_batch(plane), clock=QuickClock()).apply()).status == "applied"
+    assert len(in_state(plane.state)) == 2
+    assert "Apply complete!" in plane.text
+
+
+async def test_a_refused_state_is_said_and_kept_here(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": HELLO})
+    await make_batch(plane, variables={"token": SECRET}).plan()
+    plane.refuse_state = True
+    batch = make_batch(plane)
+    outcome = await batch.apply()
+    assert (outcome.status, outcome.state_refused) == ("applied", True)
+    await make_batch(plane, variables={"token": SECRET}).plan()
+    assert list(batch.place.state.parent.glob("unsent-*.tfstate"))
+
+
+async def test_the_grant_reaches_terraform_and_not_the_log(make_batch: Make) -> None:
+    code = 'resource "terraform_data" "a" {\n  provisioner "local-exec" {\n    command = "echo with $GRANTED"\n  }\n}\n'
+    plane = MemoryPlane({"main.tf": code}, grant=Grant({"GRANTED": "granted-key"}, ("granted-key",)))
+    await make_batch(plane).plan()
+    assert (await make_batch(plane).apply()).status == "applied"
+    assert "with (sensitive)" in plane.text
+
+
+async def test_too_little_room_is_said_before_the_apply(make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = MemoryPlane({"main.tf": HELLO})
+    await make_batch(plane, variables={"token": SECRET}).plan()
+    monkeypatch.setattr(limits, "DISK_RESERVE", 1 << 60)
+    outcome = await make_batch(plane).apply()
+    assert (outcome.status, plane.nonces) == ("failed", [])
+    assert "bytes are free" in outcome.reason
+
+
+@pytest.mark.parametrize("renewal", [Renewal(cancel=True), Renewal(cancel=True, force=True)])
+async def test_cancel_during_an_apply_keeps_the_state(make_batch: Make, tmp_path: Path, renewal: Renewal) -> None:
+    made = tmp_path / "ledger"
+    plane = MemoryPlane({"main.tf": ledger(made, wait=1)}, renewal=renewal)
+    await make_batch(plane, parallelism=2).plan()
+    running = asyncio.create_task(make_batch(plane, parallelism=2).apply())
+    await until(lambda: entries(made, "begin"))
+    plane.news.set()
+    outcome = await running
+    assert outcome.status == "cancelled"
+    assert in_state(plane.state) == entries(made, "end")
+    begun = {f'terraform_data.r["{key}"]' for key in set(entries(made, "begin")) - set(entries(made, "end"))}
+    assert set(outcome.suspects) == (begun if renewal.force else set())
+    if renewal.force:
+        assert "may exist without being in the state" in plane.text
+
+
+async def test_cancel_before_anything_runs(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": ledger(Path("/nonexistent"))}, renewal=Renewal(cancel=True))
+    await make_batch(plane).plan()
+    plane.news.set()
+    outcome = await make_batch(plane).apply()
+    assert (outcome.status, plane.nonces) == ("cancelled", [])
+
+
+RUNNER = """
+import asyncio, sys
+from pathlib import Path
+from fakes.control_plane import MemoryPlane
+from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.place import Place
+from stackly_worker.runner.ports import PlanResult
+from stackly_worker.runner.terraform import find_engine
+folder, place, bundle, code = map(Path, sys.argv[1:])
+plan = PlanResult(b"", bundle.read_bytes(), "", "", None)
+plane = MemoryPlane({"main.tf": code.read_text()}, plan=plan)
+spec = BatchSpec(plan_key="run-1/1/b1", root=".", source_digest="s", hash_key=b"k", parallelism=2)
+asyncio.run(Batch(spec, Place(place), folder, find_engine(), plane).apply())
+"""
+
+
+@pytest.mark.parametrize("also_terraform", [False, True])
+async def test_a_dead_runner_leaves_everything_to_whoever_comes_back(
+    make_batch: Make, tmp_path: Path, also_terraform: bool
+) -> None:
+    made, bundle, code = tmp_path / "ledger", tmp_path / "bundle", tmp_path / "code.tf"
+    code.write_text(ledger(made, wait=0.5))
+    plane = MemoryPlane({"main.tf": code.read_text()})
+    batch = make_batch(plane, parallelism=2)
+    await batch.plan()
+    assert plane.plan is not None
+    bundle.write_bytes(plane.plan.bundle)
+    folder = tmp_path / "killed"
+    arguments = [sys.executable, "-c", RUNNER, *map(str, (folder, batch.place.folder, bundle, code))]
+    path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    runner = await asyncio.create_subprocess_exec(*arguments, env=path)
+    await until(lambda: entries(made, "end") and len(entries(made, "begin")) > len(entries(made, "end")))
+    runner.kill()
+    await runner.wait()
+    remains = recovery.read(folder, batch.place)
+    assert (remains.started, remains.begun, remains.rc) == (True, True, None)
+    assert remains.pid is not None
+    if also_terraform:
+        os.kill(remains.pid, signal.SIGKILL)
+    remains = await recovery.settled(folder, batch.place)
+    assert (remains.pid, remains.rc) == (None, 137 if also_terraform else 0)
+    assert remains.state is not None
+    there = set(in_state(remains.state.document))
+    unknown = {f'terraform_data.r["{key}"]' for key in set(entries(made, "begin")) - there}
+    # An object may be in the state while its provisioner still ran: then it is a suspect too.
+    assert unknown <= set(remains.suspects) <= {f'terraform_data.r["{key}"]' for key in entries(made, "begin")}
+    if not also_terraform:
+        assert (sorted(there), remains.suspects) == (["0", "1", "2", "3", "4", "5"], {})
+
+
+def test_a_bundle_comes_back_and_an_altered_one_does_not() -> None:
+    for lock in (None, b"", b"lock\n"):
+        bundle = PlanBundle(b"plan\nbytes", lock, ("a", "ü"))
+        assert PlanBundle.unpack(bundle.pack()) == bundle
+    with pytest.raises(ValueError, match="altered"):
+        PlanBundle.unpack(PlanBundle(b"plan", b"lock").pack()[:-1])
+    with pytest.raises(ValueError, match="no plan bundle"):
+        PlanBundle.unpack(b"")
+
+
+def test_the_runner_imports_nothing_heavy() -> None:
+    heavy = "{'pydantic', 'temporalio', 'google.protobuf', 'grpc', 'cryptography', 'pygit2'}"
+    code = f"import sys, stackly_worker.runner.batch, stackly_worker.runner.recovery; print({heavy} & set(sys.modules))"
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
+    )
+    assert done.stdout == "set()\n"
