@@ -35,3 +35,17 @@ QUEUED_RUNS_MAX = 200
 DATA_KEY_CACHE_SECONDS = 300
 OUTBOX_ATTEMPTS_MAX = 20
 STOP_GRACE_SECONDS = 300
+
+HCL_FILE_BYTES = 64 * 1024
+HCL_NESTING = 32
+HCL_CPU_SECONDS = 2.0
+HCL_WALL_SECONDS = 10.0  # larger than the processor time: a busy machine is not the file's fault
+HCL_MEMORY_BYTES = 256 * 1024**2
+
+TREE_ENTRIES = 50_000  # files and folders
+TREE_BYTES = 200 * 1024**2
+TREE_DEPTH = 32
+TREE_PATH_BYTES = 512
+STACK_ROOTS = 2000
+GIT_SECONDS = 300.0
+GIT_FILE_BYTES = 2 * 1024**3  # the largest file that git may write: bounds the pack of a fetch

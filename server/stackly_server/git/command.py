@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stackly_server import limits
 from stackly_server.git.model import GitError, GitTimeoutError
 from stackly_server.git.remote import Remote
 
-GIT_SECONDS = 300.0
-"""Time for one git command, a fetch too."""
-FILE_BYTES = 2 * 2**30
-"""The largest file that git may write: bounds the pack of a fetch."""
 OUTPUT_BYTES = 8 * 2**20
 """The most that is read of a command's output."""
 MESSAGE_CHARACTERS = 1000
@@ -66,9 +64,9 @@ class Access:
 class GitCommand:
     """Runs git in bare repositories."""
 
-    def __init__(self, seconds: float = GIT_SECONDS, program: str = "git") -> None:
+    def __init__(self, seconds: float = limits.GIT_SECONDS, program: str = "git") -> None:
         self._seconds = seconds
-        self._program = program
+        self._program = shutil.which(program) or program
 
     async def run(
         self, folder: Path, *arguments: str, remote: Remote | None = None, access: Access | None = None
@@ -79,7 +77,7 @@ class GitCommand:
             GitError: git failed; the text is what it said, cut.
             GitTimeoutError: it took too long and was killed with all its children.
         """
-        blocks = FILE_BYTES // _BLOCK
+        blocks = limits.GIT_FILE_BYTES // _BLOCK
         process = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", f'ulimit -c 0; ulimit -f {blocks}; exec "$@"', "sh"),
             *(self._program, f"--git-dir={folder}", *arguments),

@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 
 from stackly_server.git.command import Access, GitCommand
-from stackly_server.git.model import COMMIT, GitError, GitMissingError
+from stackly_server.git.model import COMMIT, CommitInfo, GitError, GitMissingError, Listing, StackRoot
 from stackly_server.git.remote import Remote
+from stackly_server.git.roots import find_roots
 from stackly_server.git.tree import TreeReader
 
 KEEP = "refs/stackly/keep/"
@@ -59,6 +60,26 @@ class Mirror:
     def reader(self) -> TreeReader:
         """Reads what was fetched; its methods block: call them in a thread."""
         return TreeReader(self._folder)
+
+    async def listing(self, commit: str, path: str = "") -> Listing:
+        """What of a commit may reach a worker; see `TreeReader.listing`."""
+        return await asyncio.to_thread(self.reader.listing, commit, path)
+
+    async def roots(self, commit: str) -> tuple[StackRoot, ...]:
+        """The stack roots of a commit; see `find_roots`."""
+        return await asyncio.to_thread(find_roots, self.reader, commit)
+
+    async def info(self, commit: str) -> CommitInfo:
+        """A commit's author, subject and times; see `TreeReader.commit_info`."""
+        return await asyncio.to_thread(self.reader.commit_info, commit)
+
+    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Whether a commit came before another, or is the same; see `TreeReader.is_ancestor`."""
+        return await asyncio.to_thread(self.reader.is_ancestor, ancestor, descendant)
+
+    async def content(self, object_id: str, limit: int) -> bytes:
+        """A file's content of at most `limit` bytes; see `TreeReader.content`."""
+        return await asyncio.to_thread(self.reader.content, object_id, limit)
 
     async def fetch(self) -> None:
         """Brings all branches to where the remote has them; branches gone there go here too. Kept commits stay.

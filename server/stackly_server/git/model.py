@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from stackly_server import limits
+
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A full object id; abbreviations are never taken."""
 
@@ -46,10 +48,10 @@ class Mode(IntEnum):
 class TreeLimits:
     """Bounds of one walk; passing one stops it at once. Folders count as entries; bytes are those of file contents."""
 
-    entries: int = 50_000
-    total_bytes: int = 200 * 2**20
-    depth: int = 32
-    path_bytes: int = 512
+    entries: int = limits.TREE_ENTRIES
+    total_bytes: int = limits.TREE_BYTES
+    depth: int = limits.TREE_DEPTH
+    path_bytes: int = limits.TREE_PATH_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from stackly_server import limits
 from stackly_server.git import allow
 from stackly_server.git.links import TARGET_BYTES
 from stackly_server.git.model import Mode, StackRoot, TreeLimitError, TreeLimits
@@ -18,8 +19,6 @@ from stackly_server.git.tree import TreeReader
 STACK_FILE = "stackly.hcl"
 TERRAFORM_BYTES = 4 * 2**20
 """A larger Terraform file is not searched for the paths that it names: any change in it counts, what it names does not."""
-ROOTS_LIMIT = 2000
-"""Stack roots of one repository."""
 
 STEPS_LIMIT = 2_000_000
 """Folders looked at for all roots together, one counted once for each root that depends on it."""
@@ -36,7 +35,7 @@ def named_paths(source: bytes) -> frozenset[str]:
     return frozenset(posixpath.normpath(path.decode("utf-8", errors="replace")) for path in raw)
 
 
-def find_roots(reader: TreeReader, commit: str, limits: TreeLimits | None = None) -> tuple[StackRoot, ...]:
+def find_roots(reader: TreeReader, commit: str, bounds: TreeLimits | None = None) -> tuple[StackRoot, ...]:
     """Every folder of a commit that holds a file `stackly.hcl`, sorted by path.
 
     Folders that reach no worker (`.git…`, `.terraform`, …) are not looked into; links and submodules are not followed.
@@ -45,7 +44,7 @@ def find_roots(reader: TreeReader, commit: str, limits: TreeLimits | None = None
         GitMissingError: no such commit.
         TreeLimitError: larger than the limits.
     """
-    search = _Search(reader.objects(), limits or TreeLimits())
+    search = _Search(reader.objects(), bounds or TreeLimits())
     top = reader.folder(commit)
     search.walk(top)
     return tuple(search.root(path) for path in sorted(search.stack_folders))
@@ -54,7 +53,7 @@ def find_roots(reader: TreeReader, commit: str, limits: TreeLimits | None = None
 @dataclass(slots=True)
 class _Search:
     objects: Objects
-    limits: TreeLimits
+    bounds: TreeLimits
     folders: dict[str, tuple[str, _Entries]] = field(default_factory=dict)
     stack_folders: dict[str, str] = field(default_factory=dict)
     named: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -67,8 +66,8 @@ class _Search:
         todo = [("", top, 1)]
         while todo:
             path, object_id, depth = todo.pop()
-            if depth > self.limits.depth:
-                raise TreeLimitError(f"{path}: deeper than {self.limits.depth} folders")
+            if depth > self.bounds.depth:
+                raise TreeLimitError(f"{path}: deeper than {self.bounds.depth} folders")
             entries = self._entries(path, object_id)
             self.folders[path] = (object_id, entries)
             self._note_stack(path, entries)
@@ -80,18 +79,18 @@ class _Search:
         mode, object_id = entries.get(STACK_FILE, (0, ""))
         if mode in {Mode.FILE, Mode.EXECUTABLE}:
             self.stack_folders[path] = object_id
-        if len(self.stack_folders) > ROOTS_LIMIT:
-            raise TreeLimitError(f"more than {ROOTS_LIMIT} folders hold a {STACK_FILE}")
+        if len(self.stack_folders) > limits.STACK_ROOTS:
+            raise TreeLimitError(f"more than {limits.STACK_ROOTS} folders hold a {STACK_FILE}")
 
     def _entries(self, path: str, object_id: str) -> _Entries:
         """What may reach a worker; `listing` says what is wrong with the rest."""
         entries: _Entries = {}
         for raw, mode, oid in self.objects.entries(object_id):
             self.seen += 1
-            if self.seen > self.limits.entries:
-                raise TreeLimitError(f"more than {self.limits.entries} files and folders (at {path or 'the top'})")
-            if len(path.encode()) + len(raw) >= self.limits.path_bytes:
-                raise TreeLimitError(f"a path below {path} is longer than {self.limits.path_bytes} bytes")
+            if self.seen > self.bounds.entries:
+                raise TreeLimitError(f"more than {self.bounds.entries} files and folders (at {path or 'the top'})")
+            if len(path.encode()) + len(raw) >= self.bounds.path_bytes:
+                raise TreeLimitError(f"a path below {path} is longer than {self.bounds.path_bytes} bytes")
             name = allow.decoded(raw)
             if name is not None and allow.refusal(name) is None and allow.left_out(name) is None:
                 entries[name] = (mode, oid)
@@ -148,8 +147,8 @@ class _Search:
         if key not in self.named:
             size = self.objects.size(object_id)
             self.searched += size
-            if self.searched > self.limits.total_bytes:
-                raise TreeLimitError(f"more than {self.limits.total_bytes} bytes of Terraform files")
+            if self.searched > self.bounds.total_bytes:
+                raise TreeLimitError(f"more than {self.bounds.total_bytes} bytes of Terraform files")
             source = self.objects.content(object_id, TERRAFORM_BYTES) if size <= TERRAFORM_BYTES else b""
             self.named[key] = _inside(folder, named_paths(source))
         return self.named[key]

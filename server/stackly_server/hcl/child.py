@@ -12,11 +12,10 @@ from typing import Any, BinaryIO
 from hcl2.api import parses_to_tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from stackly_server import limits
 from stackly_server.hcl.text import STRING_OVER_LINE, unclosed_string
 from stackly_server.hcl.tree import SourceError, TreeReader
 
-MEMORY_BYTES = 256 * 1024 * 1024
-"""Address space of the child."""
 HEADER = struct.Struct(">I")
 """Each frame, either way: its length in bytes, then its bytes."""
 
@@ -89,7 +88,7 @@ def main() -> None:
     """Warms the grammar, says so by an empty frame, then serves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parses_to_tree("")
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.HCL_MEMORY_BYTES, limits.HCL_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.stdout.buffer.write(HEADER.pack(0))
     sys.stdout.buffer.flush()

@@ -10,14 +10,9 @@ import sys
 from pathlib import Path
 
 import stackly_server
+from stackly_server import limits
 from stackly_server.hcl.document import Document, HclError, Place, document_from_wire, lines_of, problem_at
 
-FILE_BYTES = 64 * 1024
-"""The largest HCL file of ours."""
-CPU_SECONDS = 2.0
-"""Processor time for one file."""
-WALL_SECONDS = 10.0
-"""Time on the clock for one file: larger than the processor time, since a busy machine is not the file's fault."""
 START_SECONDS = 60.0
 """Time for the child to start and to build its grammar (1.7 s on an idle machine, less with python-hcl2's cache)."""
 
@@ -28,7 +23,9 @@ _BEGINNING = Place(1, 1)
 class HclReader:
     """The way to parse HCL in a server process; one file at a time. Close it before the loop ends."""
 
-    def __init__(self, cpu_seconds: float = CPU_SECONDS, wall_seconds: float = WALL_SECONDS) -> None:
+    def __init__(
+        self, cpu_seconds: float = limits.HCL_CPU_SECONDS, wall_seconds: float = limits.HCL_WALL_SECONDS
+    ) -> None:
         self._cpu_seconds = cpu_seconds
         self._wall_seconds = wall_seconds
         self._child: asyncio.subprocess.Process | None = None
@@ -42,8 +39,8 @@ class HclReader:
             RuntimeError: the child cannot be started.
         """
         lines = lines_of(data)
-        if len(data) > FILE_BYTES:
-            message = f"the file has {len(data)} bytes; at most {FILE_BYTES} are allowed"
+        if len(data) > limits.HCL_FILE_BYTES:
+            message = f"the file has {len(data)} bytes; at most {limits.HCL_FILE_BYTES} are allowed"
             raise HclError([problem_at(lines, _BEGINNING, message)])
         answer = await self._ask(data)
         if answer is None:

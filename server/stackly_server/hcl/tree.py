@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lark import Token, Tree
 
+from stackly_server import limits
 from stackly_server.hcl import text as hcl_text
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 Wire = dict[str, Any]
 Node = Tree[Token] | Token
 
-NESTING = 32
-"""How deep blocks, lists and objects may stand in one another."""
 EXPRESSION_CHARACTERS = 200
 """An expression that is no literal is passed on cut after this many characters."""
 
@@ -35,7 +34,7 @@ class SourceError(Exception):
 
 
 class TreeReader:
-    """Reads one tree; `source` is the text that it was parsed from."""
+    """Reads one tree; `source` is the text that it was parsed from, with one newline more."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -145,11 +144,17 @@ class TreeReader:
         try:
             if tree.data == "string":
                 return "s", self._quoted(self._text(tree)[1:-1], _start(tree))
+            self._refuse_end(_end(tree))
             return "s", hcl_text.heredoc(self._text(tree))
         except hcl_text.TemplateError:
             return None
         except hcl_text.TextError as error:
             raise SourceError(error.message, _start(tree)) from error
+
+    def _refuse_end(self, end: int) -> None:
+        """The source has one newline more than the file: a heredoc's end mark must not need it."""
+        if end == len(self._source):
+            raise SourceError("a new line is missing after the heredoc's end mark", end - 1)
 
     def _quoted(self, raw: str, offset: int) -> str:
         try:
@@ -228,8 +233,8 @@ class TreeReader:
             seen.add(name)
 
     def _check_depth(self, depth: int, offset: int) -> None:
-        if depth > NESTING:
-            message = f"nested deeper than {NESTING}"
+        if depth > limits.HCL_NESTING:
+            message = f"nested deeper than {limits.HCL_NESTING}"
             raise SourceError(message, offset)
 
     def _need_newline(self, start: int, end: int, what: str = "a new line") -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-EXPIRES_SECONDS = 7 * 86400
-"""How long a request for approval lives where no policy says otherwise."""
+from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
+
 NO_POLICY = ""
 """Stands as the policy's name in the requirement of a run that no policy asks approval for."""
 
@@ -50,7 +50,7 @@ class Approval:
     min_approvers: int = 1
     allowed_groups: tuple[str, ...] = ()
     self_allowed: bool = False
-    expires_seconds: int = EXPIRES_SECONDS
+    expires_seconds: int = APPROVAL_SECONDS_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def evaluate(policies: Sequence[Policy], facts: Facts, votes: Iterable[Vote]) ->
         required=missing,
         warnings=(*_advice(advised, cast), *_empty_groups(advised, facts)),
         applied=tuple(policy.name for policy in applied),
-        expires_seconds=min((approval.expires_seconds for _, approval in binding), default=EXPIRES_SECONDS),
+        expires_seconds=min((approval.expires_seconds for _, approval in binding), default=APPROVAL_SECONDS_DEFAULT),
     )
 
 

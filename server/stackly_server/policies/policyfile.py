@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from stackly_server.hcl.document import Block, Document, HclError, Value
 from stackly_server.hcl.shape import ID, ID_RULE, Body, Notes
-from stackly_server.policies.model import EXPIRES_SECONDS, Approval, Enforcement, Policy, Selector
+from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
+from stackly_server.policies.model import Approval, Enforcement, Policy, Selector
 
 MIN_APPROVERS_LIMIT = 100
 APPROVALS_LIMIT = 20
@@ -114,7 +115,7 @@ def _approval(body: Body, groups: Mapping[str, int]) -> Approval:
         min_approvers=body.whole("min_approvers", 1, MIN_APPROVERS_LIMIT) or 1,
         allowed_groups=allowed,
         self_allowed=body.boolean("self") or False,
-        expires_seconds=body.seconds("expires") or EXPIRES_SECONDS,
+        expires_seconds=body.seconds("expires") or APPROVAL_SECONDS_DEFAULT,
     )
     _refuse_empty(body, "allowed_groups")
     _check_groups(body, groups)

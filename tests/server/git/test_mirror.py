@@ -1,5 +1,6 @@
 """Transport: real git against real repositories, with hooks, settings and addresses that must not matter."""
 
+import asyncio
 import os
 import stat
 from datetime import datetime, timedelta, timezone
@@ -215,3 +216,20 @@ async def test_malformed_objects_are_not_fetched(repo: Repo, mirror: Mirror) -> 
         assert not mirror.has_commit(bad)
     repo.git("update-ref", "refs/heads/main", good)
     assert await mirror.fetch_branch("main") == good
+
+
+async def test_reading_without_blocking_the_loop(repo: Repo, mirror: Mirror) -> None:
+    first = repo.commit(repo.files({"a/stackly.hcl": b"1"}))
+    second = repo.commit(repo.files({"a/stackly.hcl": b"22"}), first)
+    await mirror.fetch_branch("main")
+    assert [root.path for root in await mirror.roots(second)] == ["a"]
+    (entry,) = (await mirror.listing(second)).entries
+    assert await mirror.content(entry.object_id, entry.size) == b"22"
+    assert (await mirror.info(second)).parents == (first,)
+    assert await mirror.is_ancestor(first, second)
+    assert [entry.path for entry in (await mirror.listing(second, "a")).entries] == ["a/stackly.hcl"]
+
+
+async def test_fetches_at_once(repo: Repo, mirror: Mirror) -> None:
+    commits = [repo.commit(repo.files({"a": b"%d" % n}), branch=f"b{n}") for n in range(5)]
+    assert await asyncio.gather(*(mirror.fetch_branch(f"b{n}") for n in range(5))) == commits

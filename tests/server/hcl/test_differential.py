@@ -14,6 +14,7 @@ from stackly_server.hcl.reader import HclReader
 from stackly_server.hcl.shape import literal
 
 REFUSED = [
+    "a = <<E\nx\nE",
     "a = 1 b = 2", "a = 1 /* \n */ b = 2", "a { b = 1 c = 2 }", "a { b { } }", "a { b = 1\n}", "a {\n b = 1 }", "a\n{\n}",
     "a = {b = 1 c = 2}", "a = {b = 1\n, c = 2}", "a = {,}", "a = [,]", "a = [1 2]", 'a = "x\ny"', r'a = "\q"', "a = 1\na = 2",
     "a =\n1", "a\n= 1", "a = {b =\n 1}", "a = {for = 1}", 'a "${b}" {\n}', "a = <<E\nx\nE \nb = 1\nE\n", "a = 1; b = 2", "a {}b {}",

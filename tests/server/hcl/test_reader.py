@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from stackly_server.hcl.document import HclError, ListValue, Scalar, json_text
-from stackly_server.hcl.reader import FILE_BYTES, HclReader
+from stackly_server.hcl.reader import HclReader
 from stackly_server.hcl.shape import literal
+from stackly_server.limits import HCL_FILE_BYTES
 
 BOMBS = {
     "1000 brackets": b"a = " + b"[" * 1000 + b"]" * 1000,
@@ -25,7 +26,7 @@ BOMBS = {
     "not utf-8": b"a = \xff",
     "byte order mark": b"\xef\xbb\xbfa = 1",
     "surrogate": b'a = "\\uD800"',
-    "too large": b"#" * (FILE_BYTES + 1),
+    "too large": b"#" * (HCL_FILE_BYTES + 1),
 }
 
 
@@ -41,9 +42,9 @@ async def test_bomb_is_an_error_with_a_place(reader: HclReader, bomb: bytes) -> 
 
 async def test_the_largest_file_is_read(reader: HclReader) -> None:
     line = b'v%05d = "0123456789"\n'
-    data = b"".join(line % n for n in range(FILE_BYTES // len(line % 0)))
-    data += b"#" * (FILE_BYTES - len(data))
-    assert len(data) == FILE_BYTES
+    data = b"".join(line % n for n in range(HCL_FILE_BYTES // len(line % 0)))
+    data += b"#" * (HCL_FILE_BYTES - len(data))
+    assert len(data) == HCL_FILE_BYTES
     assert len((await reader.read(data)).body.attributes) > 2900
 
 

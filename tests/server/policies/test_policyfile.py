@@ -6,7 +6,8 @@ import pytest
 
 from stackly_server.hcl.document import HclError, Problem
 from stackly_server.hcl.reader import HclReader
-from stackly_server.policies.model import EXPIRES_SECONDS, Approval, Enforcement, Policy, Selector
+from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
+from stackly_server.policies.model import Approval, Enforcement, Policy, Selector
 from stackly_server.policies.policyfile import parse_policy
 
 GROUPS = {"platform-admins": 3, "net": 1, "ghosts": 0}
@@ -54,7 +55,7 @@ policy "p" {
     policy = parse_policy(await reader.read(text.encode()), GROUPS)
     assert policy.selector == Selector(("prod", "stage"), {"tier": "1"})
     assert policy.enforcement is Enforcement.ADVISORY
-    assert policy.approvals == (Approval(expires_seconds=EXPIRES_SECONDS), Approval(self_allowed=True))
+    assert policy.approvals == (Approval(expires_seconds=APPROVAL_SECONDS_DEFAULT), Approval(self_allowed=True))
     assert parse_policy(await reader.read(b'policy "p" {\n approval {}\n}'), {}).selector is None
 
 
