@@ -90,7 +90,7 @@ class Mirror:
         await self._fetch("--prune", refspec="+refs/heads/*:refs/heads/*")
 
     async def fetch_branch(self, branch: str) -> str:
-        """Fetches one branch and keeps its head; the head's commit.
+        """Fetches the head of one branch and keeps it; the head's commit. Branches here are not touched.
 
         Raises:
             GitMissingError: no such branch at the remote, or no such name.
@@ -100,12 +100,10 @@ class Mirror:
         async with self._turn:
             await self._make()
             heads = await self._remote_heads(ref)
-            if ref not in heads:
-                raise GitMissingError(f"the remote has no branch {ref.removeprefix('refs/heads/')}")
-        await self._fetch(refspec=f"+{ref}:{ref}")
-        commit = await asyncio.to_thread(self.reader.resolve, ref)
-        await self.keep(commit)
-        return commit
+        if ref not in heads:
+            raise GitMissingError(f"the remote has no branch {ref.removeprefix('refs/heads/')}")
+        await self.fetch_commit(heads[ref])
+        return heads[ref]
 
     async def fetch_commit(self, commit: str) -> None:
         """Makes sure that a commit with its whole tree is here, and keeps it; asks the remote only when it is not.

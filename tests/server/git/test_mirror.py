@@ -233,3 +233,20 @@ async def test_reading_without_blocking_the_loop(repo: Repo, mirror: Mirror) -> 
 async def test_fetches_at_once(repo: Repo, mirror: Mirror) -> None:
     commits = [repo.commit(repo.files({"a": b"%d" % n}), branch=f"b{n}") for n in range(5)]
     assert await asyncio.gather(*(mirror.fetch_branch(f"b{n}") for n in range(5))) == commits
+
+
+async def test_a_branch_that_becomes_a_folder_of_branches(repo: Repo, mirror: Mirror) -> None:
+    repo.commit(repo.files({"a": b"1"}), branch="x")
+    await mirror.fetch()
+    repo.git("update-ref", "-d", "refs/heads/x")
+    commit = repo.commit(repo.files({"a": b"2"}), branch="x/y")
+    assert await mirror.fetch_branch("x/y") == commit
+    await mirror.fetch()
+    assert mirror.reader.resolve("refs/heads/x/y") == commit
+
+
+async def test_a_partial_name_is_another_branch(repo: Repo, mirror: Mirror) -> None:
+    """`ls-remote main` would also match `refs/heads/x/main`."""
+    repo.commit(repo.files({"a": b"1"}), branch="refs/heads/main")
+    with pytest.raises(GitMissingError):
+        await mirror.fetch_branch("main")
