@@ -12,6 +12,7 @@ from typing import IO
 from stackly_server.dev.problems import PartFailed
 
 _SOCKET_PATH_LIMIT = 100  # the kernel's is 107 with the final zero; a margin for the longest name below
+NOBODY = 65534
 _LONGEST_SOCKET = "/pg/.s.PGSQL.5432"
 
 
@@ -43,7 +44,7 @@ class Home:
 
     def socket_dir(self, part: str) -> Path:
         """A folder for unix sockets, made here: mode 0700, short enough for the kernel's limit."""
-        return private_dir(self.runtime / part)
+        return private_dir(self.runtime / part, NOBODY if os.geteuid() == 0 else None)
 
 
 def open_home(root: Path) -> Home:
@@ -79,11 +80,14 @@ def lock_home(home: Home) -> IO[str]:
     return file
 
 
-def private_dir(path: Path) -> Path:
-    """Make a folder that only we can enter, or check that an existing one is ours and no link; narrows its mode."""
+def private_dir(path: Path, other_owner: int | None = None) -> Path:
+    """Make a folder that only we can enter, or check that an existing one is ours and no link; narrows its mode.
+
+    `other_owner` may own it too: uid 65534, to whom root gives what Postgres writes.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), other_owner):
         raise PartFailed("home", f"{path} is not a folder of ours (owner {found.st_uid})")
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o700)

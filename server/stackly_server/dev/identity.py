@@ -6,11 +6,9 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from stackly_server.dev.home import Home
+from stackly_server.dev.home import NOBODY, Home
 from stackly_server.dev.problems import PartFailed
 from stackly_server.dev.process import Command, Identity
-
-NOBODY = 65534
 
 
 @cache
@@ -26,18 +24,21 @@ def nobody_can_reach(path: Path) -> bool:
     return all(stat.S_IMODE(folder.stat().st_mode) & 0o001 for folder in (path, *path.parents))
 
 
-def give_to_nobody(*folders: Path, stop_at: Home) -> None:
-    """Let uid 65534 own the folders and pass through (not list) the home above them; PartFailed if it cannot get there."""
-    for folder in (stop_at.root, stop_at.runtime):
+def give_to_nobody(home: Home, *folders: Path) -> None:
+    """Let uid 65534 own the folders and pass through (not list) the home above; PartFailed when it cannot get there.
+
+    Done at each start: opening the home makes it private again.
+    """
+    for folder in (home.root, home.runtime):
         folder.chmod(0o711)
-    for folder in folders:
-        os.chown(folder, NOBODY, NOBODY)
-        if not nobody_can_reach(folder.parent):
+        if not nobody_can_reach(folder):
             raise PartFailed(
                 "postgres",
-                f"user {NOBODY} cannot enter {folder.parent}, and this system has no user namespaces",
+                f"user {NOBODY} cannot enter {folder}, and this system has no user namespaces",
                 hint="run as an ordinary user, or set STACKLY_HOME to a folder below one that everybody may enter",
             )
+    for folder in folders:
+        os.chown(folder, NOBODY, NOBODY)
 
 
 def _user_namespaces_work() -> bool:

@@ -100,6 +100,7 @@ def _pki(trust_domain: str) -> list[_Request]:
     worker = {
         "allowed_uri_sans": [f"spiffe://{trust_domain}/*"],
         "allow_ip_sans": False,
+        "allow_localhost": False,
         "server_flag": False,
         "client_flag": True,
         "ttl": "1h",

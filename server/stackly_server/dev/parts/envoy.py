@@ -37,17 +37,18 @@ class Envoy(LocalPart):
         descriptors: Path,
         temporal: Address,
         trust_domain: str = "stackly.local",
+        name: str = "envoy",
     ) -> None:
-        super().__init__("envoy", home)
+        super().__init__(name, home)
         self._openbao = openbao
-        self._folder = home.data("envoy")
+        self._folder = home.data(name)
         files = CertificateFiles(self._folder / "tls")
         self._certificates = Certificates(files, trust_domain)
         self.ca = files.ca
         self.public_url = f"https://localhost:{ports.public}"
         self.front_address = f"{LOOPBACK}:{ports.temporal_front}"
         self.settings = EdgeSettings(
-            admin_socket=home.socket_dir("envoy") / "admin.sock",
+            admin_socket=home.socket_dir(name) / "admin.sock",
             public=PublicDoor(
                 listen=Address(LOOPBACK, ports.public),
                 upstream_socket=api_socket,

@@ -65,6 +65,9 @@ class Postgres(LocalPart):
 
     def command(self) -> Command:
         identity = self._identity
+        self._data.parent.mkdir(mode=0o700, exist_ok=True)
+        if identity is Identity.NOBODY:
+            give_to_nobody(self.home, self._data.parent, self.address.socket_dir)
         bin_dir = self._bin_dir(identity)
         self._make_cluster(bin_dir, identity)
         self._drop_stale_locks()
@@ -124,12 +127,11 @@ class Postgres(LocalPart):
         """Initdb into a folder that gets its name only when complete, so that a kill half-way leaves no broken data."""
         if (self._data / "PG_VERSION").exists():
             return
-        self._data.parent.mkdir(mode=0o700, exist_ok=True)
         fresh = self._data.with_name("data.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if identity is Identity.NOBODY:
-            give_to_nobody(self._data.parent, fresh, self.address.socket_dir, stop_at=self.home)
+            give_to_nobody(self.home, fresh)
         made = subprocess.run(
             self._as(
                 identity, str(bin_dir / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--auth=trust",
