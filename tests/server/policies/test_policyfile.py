@@ -115,3 +115,22 @@ policy "no_public_buckets" {
 }
 """
     assert [problem.message for problem in await problems(reader, text)] == ["rule is not supported yet"]
+
+
+BRIEF = """
+policy "production_approval" {
+	environment = "prod"
+    
+    approval {
+      required = true
+      min_approvers = 2
+      allowed_groups = ["platform-admins"]
+    }
+}
+"""
+"""The brief's approval policy, verbatim."""
+
+
+async def test_the_example_of_the_brief(reader: HclReader) -> None:
+    policy = parse_policy(await reader.read(BRIEF.encode()), GROUPS)
+    assert policy.approvals == (Approval(min_approvers=2, allowed_groups=("platform-admins",)),)

@@ -223,3 +223,40 @@ def test_any_change_of_a_good_file_gets_an_answer(data: st.DataObject) -> None:
         assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)  # noqa: PT017
     else:
         assert len(set(stack_state_names(stack))) == max(len(stack.states), 1 - stack.manual_states)
+
+
+BRIEF = """
+stack "example" {
+  version = "1.0.0"
+  
+  variables {
+    environment = "prod"
+    region = "us-west-2"
+  }
+  
+  policies = [
+    "deployment_window",
+    "production_approval"
+  ]
+  
+  hooks {
+    pre_plan = ["validate_quotas"]
+    post_apply = ["notify_slack"]
+  }
+}
+"""
+"""The brief's example, verbatim."""
+
+
+async def test_the_example_of_the_brief(reader: HclReader) -> None:
+    stack = await read(reader, BRIEF)
+    assert (stack.name, stack.version, stack.policies) == (
+        "example",
+        "1.0.0",
+        ("deployment_window", "production_approval"),
+    )
+    assert [state.environment for state in planned_states(stack)] == ["prod"]
+    assert [finding.message for finding in stack.findings] == [
+        "hooks.pre_plan is not there yet",
+        "hooks.post_apply is not there yet",
+    ]
