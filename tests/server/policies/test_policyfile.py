@@ -120,7 +120,7 @@ policy "no_public_buckets" {
 BRIEF = """
 policy "production_approval" {
 	environment = "prod"
-    
+
     approval {
       required = true
       min_approvers = 2
@@ -128,7 +128,7 @@ policy "production_approval" {
     }
 }
 """
-"""The brief's approval policy, verbatim."""
+"""The brief's approval policy, word for word (but blanks at the ends of lines)."""
 
 
 async def test_the_example_of_the_brief(reader: HclReader) -> None:

@@ -228,24 +228,24 @@ def test_any_change_of_a_good_file_gets_an_answer(data: st.DataObject) -> None:
 BRIEF = """
 stack "example" {
   version = "1.0.0"
-  
+
   variables {
     environment = "prod"
     region = "us-west-2"
   }
-  
+
   policies = [
     "deployment_window",
     "production_approval"
   ]
-  
+
   hooks {
     pre_plan = ["validate_quotas"]
     post_apply = ["notify_slack"]
   }
 }
 """
-"""The brief's example, verbatim."""
+"""The brief's example, word for word (but blanks at the ends of lines)."""
 
 
 async def test_the_example_of_the_brief(reader: HclReader) -> None:
