@@ -224,6 +224,31 @@ async def test_a_refused_state_is_said_and_kept_here(make_batch: Make) -> None:
     assert list(batch.place.state.parent.glob("unsent-*.tfstate"))
 
 
+@pytest.mark.parametrize("also_errored", [False, True])
+async def test_a_state_that_cannot_be_written_is_found_where_terraform_left_it(
+    make_batch: Make, also_errored: bool
+) -> None:
+    batch = make_batch(MemoryPlane({}))
+    paths = f"{batch.place.state} {'errored.tfstate' if also_errored else ''}"
+    code = f"""
+    resource "terraform_data" "r" {{
+      provisioner "local-exec" {{
+        command = "mkdir {paths}"
+      }}
+    }}
+    """
+    plane = MemoryPlane({"main.tf": code})
+    await make_batch(plane).plan()
+    outcome = await make_batch(plane).apply()
+    assert (outcome.status, outcome.rc) == ("failed", 1)
+    kept = plane.dumps[-1].document if also_errored else plane.state
+    assert len(in_state(kept)) == 1
+    assert (plane.state is None) == also_errored
+    plane.nonces.clear()
+    await make_batch(plane, plan_key="run-2/1/b1").plan()
+    assert batch.place.state.is_file() == (not also_errored)
+
+
 async def test_the_grant_reaches_terraform_and_not_the_log(make_batch: Make) -> None:
     code = 'resource "terraform_data" "a" {\n  provisioner "local-exec" {\n    command = "echo with $GRANTED"\n  }\n}\n'
     plane = MemoryPlane({"main.tf": code}, grant=Grant({"GRANTED": "granted-key"}, ("granted-key",)))

@@ -50,7 +50,7 @@ def test_each_whole_version_once(tmp_path: Path) -> None:
         assert found.serial == 2
     path.write_bytes(document(2))
     assert watch.look() is None
-    last = watch.last()
+    last = statewatch.newest([path])
     assert last is not None
     assert last.serial == 2
 
@@ -63,9 +63,19 @@ def test_a_document_of_equal_time_and_size_is_seen_in_the_end(tmp_path: Path) ->
     found = path.stat()
     path.write_bytes(document(2))
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
-    last = watch.last()
+    last = statewatch.newest([path])
     assert last is not None
     assert last.serial == 2
+
+
+def test_what_is_no_plain_file_is_never_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "real").write_bytes(document(1))
+    (tmp_path / "link").symlink_to("real")
+    for name in ("pipe", "folder", "link", "absent"):
+        assert statewatch.read_whole(tmp_path / name) is None
+    assert statewatch.newest([tmp_path / "pipe", tmp_path / "real"])
 
 
 def test_the_version_one_starts_from_is_no_news(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ async def test_the_lock_is_held_as_long_as_the_command_lives(tmp_path: Path, loc
 def test_a_journal_without_process(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "step")
     assert (journal.begun, journal.rc()) == (False, None)
-    journal.begin(["x"], 1.0)
+    journal.begin(["x"], 1.0, tmp_path)
     assert (journal.begun, journal.rc(), journal.pid()) == (True, None, None)
     (journal.folder / "pid").write_text(
         f"{os.getpid()} {os.getpid()} (a reused (id)) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5\n"

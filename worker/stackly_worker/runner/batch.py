@@ -20,6 +20,7 @@ from stackly_worker.runner.ports import (
     LeaseLostError,
     Outcome,
     PlanBundle,
+    PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
 )
@@ -27,7 +28,7 @@ from stackly_worker.runner.process import Command
 from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion, read_whole
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 
 STARTED = "apply-started"
@@ -98,7 +99,7 @@ class Batch:
             outcome = await self._ended(phase, session)
             if words := _last_words(outcome):
                 session.transcript.say(words)
-            with contextlib.suppress(PlaneUnavailableError, LeaseLostError):
+            with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
             with contextlib.suppress(LeaseLostError):
                 await insist(lambda: self.plane.finish(outcome), self.clock)
@@ -132,7 +133,7 @@ class Batch:
             return session.outcome("failed", step=error.step, rc=error.rc, reason=str(error))
         except LeaseLostError as error:
             return session.outcome("lost", reason=str(error) or "the batch belongs to somebody else")
-        except (worktree.TreeRefusedError, DiskFullError, BundleError, exact.FormatError) as error:
+        except (worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, exact.FormatError) as error:
             return session.outcome("failed", reason=str(error))
 
     async def _plan(self, session: Session) -> Outcome:
@@ -165,7 +166,7 @@ class Batch:
         granted = await self._started(session)
         argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
         rc = await session.apply(self._command(argv, environment | dict(granted), "apply"))
-        version = await session.settle()
+        version = await session.settle(self.settings.root)
         return self._applied(session, rc, version)
 
     async def _started(self, session: Session) -> Mapping[str, str]:
@@ -195,6 +196,7 @@ class Batch:
         stamp = f"{self.spec.plan_key} {self.spec.source_digest} {self.engine.name}"
         reusable = lock_file is not None and self.place.stamp() == stamp
         report = worktree.TreeReport()
+        self.place.set_aside(self.place.errored(self.settings.root))
         if not reusable:
             self.place.set_stamp("")
             report = await insist(self._tree, self.clock)
@@ -233,7 +235,7 @@ class Batch:
         bundle = PlanBundle(
             plan.read_bytes() if plan else b"", lock.read_bytes() if lock.exists() else b"", tuple(sorted(set(known)))
         )
-        state = whole(self.place.state.read_bytes()) if self.place.state.exists() else None
+        state = read_whole(self.place.state)
         return PlanResult(
             projected=projected.to_bytes(),
             bundle=bundle.pack(),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stackly_engine import exact
 from stackly_worker.runner import limits
 
 # The backend is our override; to hear of "local" would only make people doubt where their state is.
@@ -51,7 +52,7 @@ class Events:
         event = _event(line)
         if event is None:
             return self._plain(line.decode("utf-8", "replace").rstrip("\r\n"))
-        self._note(event)
+        self._note(event, line)
         return self._shown(event)
 
     def _plain(self, text: str) -> str:
@@ -65,7 +66,7 @@ class Events:
         if len(self.errors) < limits.ERRORS:
             self.errors.append(error)
 
-    def _note(self, event: Mapping[str, Any]) -> None:
+    def _note(self, event: Mapping[str, Any], line: bytes) -> None:
         kind, hook = event.get("type"), event.get("hook") or {}
         address = str((hook.get("resource") or {}).get("addr", ""))
         if kind in _BEGIN and len(self.suspects) < limits.SUSPECTS:
@@ -77,6 +78,8 @@ class Events:
             self.failed[address] = self.suspects.pop(address, str(hook.get("action", "")))
         elif kind == "version":
             self.terraform_version = str(event.get("terraform") or event.get("tofu") or "")
+        elif kind == "log" and isinstance(event.get("state"), dict):
+            self.dump = exact.dumps(exact.loads(line)["state"])
         elif kind == "change_summary":
             self.summary = event.get("changes") or {}
 

@@ -35,16 +35,27 @@ class Journal:
         """Standard error of a command whose output is a document (`apart`); else it is in `out`."""
         return self.folder / "err"
 
-    def begin(self, argv: Sequence[str], started_at: float, *, apart: bool = False) -> list[str]:
+    def begin(self, argv: Sequence[str], started_at: float, folder: Path, *, apart: bool = False) -> list[str]:
         """Note what is about to run; the command line that runs it and keeps the journal."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=False)
-        note = {"argv": list(argv), "started_at": started_at, "boot": boot_id()}
+        note = {"argv": list(argv), "folder": str(folder), "started_at": started_at, "boot": boot_id()}
         write_synced(self.folder / "argv.json", json.dumps(note).encode())
         return ["/bin/sh", "-c", _OUTER, "sh", str(self.folder), _INNER, "apart" if apart else "", *argv]
 
     @property
     def begun(self) -> bool:
         return (self.folder / "argv.json").exists()
+
+    @property
+    def interrupted(self) -> bool:
+        return (self.folder / "interrupted").exists()
+
+    def note_interrupt(self) -> None:
+        write_synced(self.folder / "interrupted", b"")
+
+    def ran_in(self) -> Path:
+        """The folder the command was started in; only of a journal that was begun."""
+        return Path(json.loads(_text(self.folder / "argv.json"))["folder"])
 
     def rc(self) -> int | None:
         """The exit code (128 + signal when killed), None while it runs or when nobody was left to write it."""

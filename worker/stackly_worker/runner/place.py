@@ -37,6 +37,11 @@ class Place:
         """The last whole state version, for the case that Terraform died while it wrote the state file."""
         return self.folder / "state" / "last-whole.tfstate"
 
+    @staticmethod
+    def errored(root: Path) -> Path:
+        """Where Terraform writes the state when it could not write it where it should: the root module's folder."""
+        return root / "errored.tfstate"
+
     @property
     def home(self) -> Path:
         return self.folder / "home"
@@ -57,8 +62,7 @@ class Place:
         folder = self.state.parent
         folder.mkdir(mode=0o700, exist_ok=True)
         for found in (self.state, self.kept):
-            if found.exists():
-                self._set_aside(found)
+            self.set_aside(found)
         self.state.with_name("terraform.tfstate.backup").unlink(missing_ok=True)
         if document is not None:
             write_atomically(self.state, document)
@@ -86,13 +90,17 @@ class Place:
     def set_stamp(self, stamp: str) -> None:
         write_atomically(self.folder / "prepared", stamp.encode())
 
-    def _set_aside(self, found: Path) -> None:
+    def set_aside(self, found: Path) -> None:
+        """Clear the path; a document there that the control plane has not accepted moves to `state/unsent-…`."""
+        if found.is_symlink() or not found.is_file():
+            shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink(missing_ok=True)
+            return
         digest = sha256(found.read_bytes()).hexdigest()
         note = self.folder / "state" / "accepted"
         if note.exists() and note.read_text(encoding="utf-8") == digest:
             found.unlink()
         else:
-            found.rename(found.with_name(f"unsent-{digest[:16]}.tfstate"))
+            found.rename(self.state.with_name(f"unsent-{digest[:16]}.tfstate"))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -19,6 +19,10 @@ class LeaseLostError(Exception):
     """The batch belongs to somebody else now (its epoch moved on); nothing new may be started."""
 
 
+class PlaneRefusedError(Exception):
+    """The control plane will not do what was asked, or what it sent cannot be used; trying again does not help."""
+
+
 class StateRefusedError(Exception):
     """The gateway did not take a state version as the stack's; it keeps the bytes in quarantine."""
 
@@ -110,7 +114,7 @@ class Outcome:
 
 
 class ControlPlane(Protocol):
-    """The calls of one batch. Each may raise PlaneUnavailableError (tried again) and LeaseLostError (not)."""
+    """The calls of one batch. Each may raise PlaneUnavailableError (tried again), LeaseLostError and PlaneRefusedError (not)."""
 
     def get_source(self) -> AsyncIterator[SourceFile]:
         """The files of the source tree, each file's chunks read before the next file."""

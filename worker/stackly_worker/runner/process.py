@@ -36,7 +36,7 @@ class Process:
 
         `lock` is an open file whose flock stays held until the command is gone, even if the runner is.
         """
-        wrapped = journal.begin(command.argv, started_at, apart=command.apart)
+        wrapped = journal.begin(command.argv, started_at, command.folder, apart=command.apart)
         child = subprocess.Popen(
             wrapped, cwd=command.folder, env=dict(command.environment), stdin=lock, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
@@ -57,6 +57,7 @@ class Process:
         if pid is None:
             return False
         self._interrupted = True
+        self.journal.note_interrupt()  # before it is sent: whoever comes after a crash must not send a second one
         os.kill(pid, signal.SIGINT)
         return True
 

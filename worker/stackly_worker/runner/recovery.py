@@ -10,7 +10,7 @@ from stackly_worker.runner.batch import STARTED
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.process import exited
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion, newest, whole
 
 APPLY = "apply"
 
@@ -46,7 +46,7 @@ def read(folder: Path, place: Place) -> Remains:
         begun=journal.begun,
         rc=journal.rc(),
         pid=journal.pid() if journal.begun else None,
-        state=_newest(place) if journal.begun else None,
+        state=newest((place.errored(journal.ran_in()), place.state, place.kept)) if journal.begun else None,
         dump=whole(said.dump) if said.dump else None,
         suspects=dict(said.suspects),
         failed=dict(said.failed),
@@ -69,11 +69,3 @@ def _said(journal: Journal) -> events.Events:
         return events.Events()
     with journal.out.open("rb") as lines:
         return events.read(lines)
-
-
-def _newest(place: Place) -> StateVersion | None:
-    """The state file when it is whole, else the copy kept before Terraform died writing it."""
-    for path in (place.state, place.kept):
-        if path.exists() and (version := whole(path.read_bytes())):
-            return version
-    return None

@@ -16,7 +16,7 @@ from stackly_worker.runner.ports import ControlPlane, LeaseLostError, Outcome, P
 from stackly_worker.runner.process import Command, Process
 from stackly_worker.runner.redact import Redactor
 from stackly_worker.runner.shipping import LogShipper, StateShipper
-from stackly_worker.runner.statewatch import StateVersion, StateWatch, whole
+from stackly_worker.runner.statewatch import StateVersion, StateWatch, newest, whole
 from stackly_worker.runner.transcript import Transcript
 
 _SECRETS_UP_TO = limits.MIB  # bytes of a state version that is searched for new secrets while Terraform runs
@@ -110,11 +110,12 @@ class Session:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def settle(self) -> StateVersion | None:
+    async def settle(self, root: Path) -> StateVersion | None:
         """Hand over the final state, and the dump if Terraform printed one; the final version."""
         if self.transcript.events.dump and (dump := whole(self.transcript.events.dump)):
             await self.state.send_dump(dump)
-        version = self.watch.last() or _kept(self.state.place)
+        place = self.state.place
+        version = newest((place.errored(root), place.state, place.kept))
         if version is not None:
             await self.state.send_final(version)
         return version
@@ -202,7 +203,3 @@ class Session:
             detail=whole_text(error.detail),
             snippet=whole_text(error.snippet),
         )
-
-
-def _kept(place: Place) -> StateVersion | None:
-    return whole(place.kept.read_bytes()) if place.kept.exists() else None

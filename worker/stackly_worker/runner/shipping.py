@@ -10,7 +10,13 @@ from stackly_worker.runner import limits
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.logspool import LogSpool
 from stackly_worker.runner.place import Place
-from stackly_worker.runner.ports import ControlPlane, LeaseLostError, PlaneUnavailableError, StateRefusedError
+from stackly_worker.runner.ports import (
+    ControlPlane,
+    LeaseLostError,
+    PlaneRefusedError,
+    PlaneUnavailableError,
+    StateRefusedError,
+)
 from stackly_worker.runner.statewatch import StateVersion
 
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds, the last again and again
@@ -44,12 +50,13 @@ class LogShipper:
     clock: Clock
     sent: int = 0
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)  # two senders would count the same bytes twice
 
     def poke(self) -> None:
         self._grown.set()
 
     async def run(self) -> None:
-        """Until cancelled. A lost lease ends it: the log of a batch that is not ours goes nowhere."""
+        """Until cancelled. A lost lease or a refusal ends it: the log of a batch that is not ours goes nowhere."""
         while True:
             await self._grown.wait()
             self._grown.clear()
@@ -57,14 +64,15 @@ class LogShipper:
                 await self.flush(PATIENCE)
             except PlaneUnavailableError:
                 self._grown.set()
-            except LeaseLostError:
+            except (LeaseLostError, PlaneRefusedError):
                 return
 
     async def flush(self, patience: float = LOG_PATIENCE) -> None:
         """Send all there is; PlaneUnavailableError when that took longer than `patience`."""
-        while data := self.spool.read(self.sent, limits.LOG_CHUNK):
-            await insist(partial(self.plane.append_log, self.sent, data), self.clock, patience)
-            self.sent += len(data)
+        async with self._sending:
+            while data := self.spool.read(self.sent, limits.LOG_CHUNK):
+                await insist(partial(self.plane.append_log, self.sent, data), self.clock, patience)
+                self.sent += len(data)
 
 
 @dataclass

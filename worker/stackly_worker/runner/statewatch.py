@@ -1,6 +1,9 @@
 """Watches Terraform's local state file and gives each whole new version of it."""
 
 import json
+import os
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -40,7 +43,7 @@ class StateWatch:
         stamp = self._stamp()
         if stamp is None or stamp == self._seen or not stamp[1]:
             return None
-        version = whole(self.path.read_bytes())
+        version = read_whole(self.path)
         if version is None or version.sha256 == self.digest:
             # The same stamp may still hide a write under way when nothing parsed: look again next time.
             self._seen = stamp if version is not None and stamp == self._stamp() else self._seen
@@ -50,19 +53,31 @@ class StateWatch:
         self.digest = version.sha256
         return version
 
-    def last(self) -> StateVersion | None:
-        """The final version, after Terraform is gone: whatever is whole, given or not; None without a whole file."""
-        try:
-            return whole(self.path.read_bytes())
-        except FileNotFoundError:
-            return None
-
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
             found = self.path.stat()
         except FileNotFoundError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def newest(paths: Iterable[Path]) -> StateVersion | None:
+    """Of the whole documents at these paths the one with the highest serial, the earlier path first; None without."""
+    found = [version for path in paths if (version := read_whole(path))]
+    return max(found, key=lambda version: version.serial, default=None)
+
+
+def read_whole(path: Path) -> StateVersion | None:
+    """The whole state document at a path; None without, or when there is no plain file (code may have put a pipe)."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return whole(file.read(limits.STATE_BYTES + 1))
 
 
 def whole(document: bytes) -> StateVersion | None:

@@ -15,7 +15,7 @@ OVERRIDE = "zzzz_stackly_override.tf"
 LOCK_FILE = ".terraform.lock.hcl"
 # Never part of a tree: what Terraform would run, obey or migrate although nobody reviewed it as code.
 _LEFT_OUT_ANYWHERE = {".git", ".terraform", "terraform.d", ".terraformrc", "terraform.rc"}
-_LEFT_OUT_IN_ROOT = {"terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.d"}
+_LEFT_OUT_IN_ROOT = {"terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.d", "errored.tfstate"}
 _OVERRIDE_ENDS = ("_override.tf", "_override.tf.json", "_override.tofu", "_override.tofu.json")
 _SUBMODULE = 0o160000
 
