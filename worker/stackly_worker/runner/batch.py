@@ -103,6 +103,7 @@ class Batch:
                 await session.log.flush()
             with contextlib.suppress(LeaseLostError):
                 await insist(lambda: self.plane.finish(outcome), self.clock)
+            self.place.forget_accepted()  # only here: no Terraform of this batch lives that could still write there
             return outcome
 
     @asynccontextmanager
@@ -123,8 +124,7 @@ class Batch:
 
     async def _ended(self, phase: Callable[[Session], Awaitable[Outcome]], session: Session) -> Outcome:
         """The phase's outcome, whatever ended it; a failure keeps what Terraform said."""
-        if notice := self.sandbox.notice:
-            session.transcript.say(notice)
+        session.transcript.say("\n".join(filter(None, (self.engine.title, self.sandbox.notice))))
         try:
             return await phase(session)
         except CancelledStepError as error:

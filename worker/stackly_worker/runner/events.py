@@ -86,7 +86,8 @@ class Events:
     def _shown(self, event: Mapping[str, Any]) -> str:
         if event.get("type") == "diagnostic" and isinstance(event.get("diagnostic"), dict):
             return self._diagnostic(event["diagnostic"])
-        message = "" if event.get("message_code") in _QUIET else str(event.get("@message", "")).strip("\n")
+        quiet = event.get("type") == "version" or event.get("message_code") in _QUIET
+        message = "" if quiet else str(event.get("@message", "")).strip("\n")
         if event.get("type") == "outputs":
             return _outputs(event.get("outputs") or {})
         if event.get("type") == "change_summary":

@@ -75,6 +75,13 @@ class Place:
         """Remember that the control plane has this document."""
         write_atomically(self.folder / "state" / "accepted", digest.encode())
 
+    def forget_accepted(self) -> None:
+        """Leave no state behind on this machine, unless it is nowhere else."""
+        for found in (self.state, self.kept):
+            if found.is_file() and not found.is_symlink() and self._is_accepted(_digest(found)):
+                found.unlink()
+        self.state.with_name("terraform.tfstate.backup").unlink(missing_ok=True)
+
     def require_room(self) -> None:
         """DiskFullError unless three times the state and 64 MiB are free."""
         size = self.state.stat().st_size if self.state.exists() else 0
@@ -95,12 +102,19 @@ class Place:
         if found.is_symlink() or not found.is_file():
             shutil.rmtree(found) if found.is_dir() and not found.is_symlink() else found.unlink(missing_ok=True)
             return
-        digest = sha256(found.read_bytes()).hexdigest()
-        note = self.folder / "state" / "accepted"
-        if note.exists() and note.read_text(encoding="utf-8") == digest:
+        digest = _digest(found)
+        if self._is_accepted(digest):
             found.unlink()
         else:
             found.rename(self.state.with_name(f"unsent-{digest[:16]}.tfstate"))
+
+    def _is_accepted(self, digest: str) -> bool:
+        note = self.folder / "state" / "accepted"
+        return note.exists() and note.read_text(encoding="utf-8") == digest
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -38,6 +38,11 @@ class Engine:
         return f"{self.product} {self.version}"
 
     @property
+    def title(self) -> str:
+        """As people read it: `Terraform 1.11.4`."""
+        return f"{'Terraform' if self.product == 'terraform' else 'OpenTofu'} {self.version}"
+
+    @property
     def tells_init_in_json(self) -> bool:
         major, minor, *_ = (int(part) for part in re.findall(r"\d+", self.version))
         return (major, minor) >= _INIT_JSON_SINCE[self.product]
