@@ -62,6 +62,7 @@ class Keeper:
         self.ready = threading.Event()
         self.stopped = threading.Event()
         self.failure: Exception | None = None
+        self._complaint = ""
         self._tell = tell
         self._halt = halt
         self._needs: list[Keeper] = []
@@ -89,11 +90,10 @@ class Keeper:
         try:
             if self._wait_for_needs() and self._bring_up(Happening.READY):
                 self._watch()
-        except Exception as error:  # noqa: BLE001  (told below, and it ends the whole start)
-            self.failure = error
-            self._say(
-                Happening.FAILED, text=str(error) if isinstance(error, PartFailed) else f"{self.part.name}: {error!r}"
-            )
+        except Exception as error:  # noqa: BLE001  (told, and it ends the whole start)
+            if not self._halt.wanted.is_set():  # else it was we who broke off its start
+                self.failure = error
+                self._say(Happening.FAILED, text=_words(self.part, error))
         finally:
             self._stop()
 
@@ -117,30 +117,38 @@ class Keeper:
         while not self._halt.wanted.wait(_LOOK_SECONDS):
             if failure := self.part.died():
                 self.ready.clear()
+                self._say(Happening.DIED, text=str(failure))
                 pause = _FIRST_PAUSE_SECONDS if time.monotonic() - since > _STEADY_SECONDS else pause
-                pause = self._revive(failure, pause)
+                pause = self._revive(pause)
                 since = time.monotonic()
             elif time.monotonic() - tended > _TEND_SECONDS:
                 self._tend()
                 tended = time.monotonic()
 
-    def _revive(self, failure: PartFailed, pause: float) -> float:
-        """Say what died, wait, try again; the next pause is twice as long."""
-        self._say(Happening.DIED, text=str(failure))
-        if self._halt.wanted.wait(pause):
-            return pause
-        try:
-            self._bring_up(Happening.RESTARTED)
-        except PartFailed as again:
-            self.part.stop()
-            self._say(Happening.DIED, text=str(again))
-        return min(pause * 2, _LONGEST_PAUSE_SECONDS)
+    def _revive(self, pause: float) -> float:
+        """Start it again until it is up or we are to stop; each pause is twice the one before. Gives the next pause."""
+        while not self._halt.wanted.wait(pause):
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            try:
+                self._bring_up(Happening.RESTARTED)
+            except Exception as again:  # noqa: BLE001  (said, and tried again after a longer pause)
+                self.part.stop()
+                if not self._halt.wanted.is_set():
+                    self._say(Happening.DIED, text=_words(self.part, again))
+            else:
+                break
+        return pause
 
     def _tend(self) -> None:
         try:
             self.part.tend()
-        except Exception as error:  # noqa: BLE001  (said, and tried again in a few seconds)
-            self._say(Happening.NEGLECTED, text=f"{self.part.name}: {error}")
+        except Exception as error:  # noqa: BLE001  (said once, and tried again in a few seconds)
+            words = _words(self.part, error)
+            if words != self._complaint:
+                self._say(Happening.NEGLECTED, text=words)
+            self._complaint = words
+        else:
+            self._complaint = ""
 
     def _stop(self) -> None:
         """After everything that needs it; the lower layers' share of the time is left to them."""
@@ -156,3 +164,7 @@ class Keeper:
 
     def _say(self, happening: Happening, *, seconds: float = 0.0, text: str = "") -> None:
         self._tell(Report(self.part.name, happening, seconds, text))
+
+
+def _words(part: Part, error: Exception) -> str:
+    return str(error) if isinstance(error, PartFailed) else f"{part.name}: {error!r}"

@@ -1,5 +1,6 @@
 """What every part is: something with a name that starts, becomes ready, and stops."""
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -28,6 +29,9 @@ class Part(Protocol):
     def ready(self) -> None:
         """Wait until it can be used and bring it into the wanted shape; PartFailed when it dies or takes too long."""
 
+    def cancel(self) -> None:
+        """From any thread, once: `ready()` shall give up waiting, now and later."""
+
     def tend(self) -> None:
         """Called every few seconds while it runs: renew what expires. May raise; the next call tries again."""
 
@@ -50,6 +54,7 @@ class LocalPart(ABC):
     def __init__(self, name: str, home: Home) -> None:
         self.name = name
         self.home = home
+        self._cancelled = threading.Event()
         self.process = ChildProcess(name, log=home.logs / f"{name}.log", pid_file=home.pids / f"{name}.pid")
 
     @property
@@ -78,8 +83,15 @@ class LocalPart(ABC):
         self.process.start(command)
 
     def ready(self) -> None:
-        wait_until(self.answers, self.died, self.name, self.ready_seconds, self.log)
+        self.wait_until(self.answers, self.ready_seconds)
         self.settle()
+
+    def wait_until(self, answers: Callable[[], bool], seconds: float, what: str = "") -> None:
+        """Poll until it is so; PartFailed when the process dies meanwhile, or after `seconds`, or when cancelled."""
+        wait_until(answers, self.died, self._cancelled, f"{self.name}{what}", seconds, self.log)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
 
     def stop_leftover(self) -> None:
         self.process.stop_leftover()
@@ -100,12 +112,16 @@ class ExternalPart:
         self.address = address
         self.needs = needs
         self._answers = answers
+        self._cancelled = threading.Event()
 
     def start(self) -> None:
         """Nothing to start."""
 
     def ready(self) -> None:
-        wait_until(self._answers, lambda: None, f"{self.name} at {self.address}", 10.0, None)
+        wait_until(self._answers, lambda: None, self._cancelled, f"{self.name} at {self.address}", 10.0, None)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
 
     def tend(self) -> None:
         """Not ours to tend."""
@@ -131,16 +147,22 @@ def bring_up(part: Part) -> None:
 
 
 def wait_until(
-    answers: Callable[[], bool], died: Callable[[], PartFailed | None], name: str, seconds: float, log: Path | None
+    answers: Callable[[], bool],
+    died: Callable[[], PartFailed | None],
+    cancelled: threading.Event,
+    name: str,
+    seconds: float,
+    log: Path | None,
 ) -> None:
-    """Poll `answers` until it is True; PartFailed as soon as the process has died, or after `seconds`."""
+    """Poll `answers` until it is True; PartFailed as soon as the process has died, when cancelled, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while not answers():
         if failure := died():
             raise failure
         if time.monotonic() > deadline:
             raise PartFailed(name, f"does not answer after {seconds:.0f} s", log=log)
-        time.sleep(_POLL_SECONDS)
+        if cancelled.wait(_POLL_SECONDS):
+            raise PartFailed(name, "was stopped before it was ready")
 
 
 def _ending(code: int) -> str:

@@ -52,9 +52,15 @@ class Supervisor:
             self._reap()
         return False
 
+    @property
+    def halted(self) -> bool:
+        return self._halt.wanted.is_set()
+
     def halt(self, seconds: float = STOP_SECONDS) -> None:
         """Ask for the end; safe in a signal handler and from any thread."""
         self._halt.ask(seconds)
+        for keeper in self._keepers.values():
+            keeper.part.cancel()
 
     def stop(self) -> None:
         """Stop everything within `STOP_SECONDS`, then kill and name whatever is still there."""

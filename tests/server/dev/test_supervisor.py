@@ -16,8 +16,8 @@ import pytest
 
 from stackly_server.dev import kernel
 from stackly_server.dev.ports import Ports, free_ports
+from stackly_server.dev.vault_client import VaultClient, VaultRefused
 
-REPOSITORY = Path(__file__).parents[3]
 PARTS = ("postgres", "openbao", "temporal", "envoy", "leaver")
 SECONDS = 60.0
 
@@ -25,15 +25,11 @@ SECONDS = 60.0
 class Run:
     """One supervisor of one home."""
 
-    def __init__(self, home: Path, ports: Ports) -> None:
+    def __init__(self, home: Path, ports: Ports, *flags: str) -> None:
         self.home = home
         self.ports = ports
-        argv = [
-            sys.executable,
-            str(Path(__file__).with_name("supervised.py")),
-            str(REPOSITORY / "gen/stackly/descriptors.binpb"),
-            json.dumps(astuple(ports)),
-        ]
+        script = str(Path(__file__).with_name("supervised.py"))
+        argv = [sys.executable, script, json.dumps(astuple(ports)), *flags]
         path = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"], "STACKLY_HOME": str(home)}
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=path, bufsize=0)
         self.said = ""
@@ -84,7 +80,7 @@ def gone(pids: list[int]) -> bool:
 
 def test_ctrl_c_stops_all_in_ten_seconds_and_a_second_start_finds_the_data(home: Path) -> None:
     first = Run(home, free_ports())
-    first.until("UP ")
+    first.until("UP\n")
     pids = [*first.pids().values(), first.orphan()]
     assert first.end(signal.SIGINT) < 10
     assert first.process.returncode == 0
@@ -96,14 +92,14 @@ def test_ctrl_c_stops_all_in_ten_seconds_and_a_second_start_finds_the_data(home:
     assert list((home / "pids").iterdir()) == []
     seal = (home / "secrets/openbao-seal.key").read_text()
     second = Run(home, first.ports)
-    second.until("UP ")
+    second.until("UP\n")
     second.end(signal.SIGTERM)
     assert (home / "secrets/openbao-seal.key").read_text() == seal
 
 
 def test_a_part_that_dies_is_started_again_and_said(home: Path) -> None:
     run = Run(home, free_ports())
-    run.until("UP ")
+    run.until("UP\n")
     for name in ("envoy", "postgres", "openbao", "temporal"):
         os.kill(run.pids()[name], signal.SIGKILL)
         said = run.until(f"{name} restarted")
@@ -117,13 +113,13 @@ def test_a_part_that_dies_is_started_again_and_said(home: Path) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's parent-death signal is Linux'")
 def test_a_killed_supervisor_takes_its_parts_along(home: Path) -> None:
     run = Run(home, free_ports())
-    run.until("UP ")
+    run.until("UP\n")
     pids = list(run.pids().values())
     run.end(signal.SIGKILL)
     assert gone(pids)
     os.kill(run.orphan(), signal.SIGKILL)
     again = Run(home, run.ports)
-    again.until("UP ")
+    again.until("UP\n")
     again.end(signal.SIGINT)
     assert again.process.returncode == 0
 
@@ -139,9 +135,41 @@ def test_a_taken_port_is_told_before_anything_starts(home: Path) -> None:
     assert list((home / "logs").iterdir()) == []
 
 
+def test_ctrl_c_in_the_middle_of_the_start_stops_it_all_the_same(home: Path) -> None:
+    run = Run(home, free_ports(), "--stuck")
+    run.until("envoy ready")
+    while not (home / "stuck.started").exists():
+        assert run.process.poll() is None
+    pids = list(run.pids().values())
+    assert run.end(signal.SIGINT) < 10
+    assert run.process.returncode == 0
+    assert gone(pids)
+    assert "failed" not in run.said
+
+
+def test_openbao_finds_a_restarted_database_again(home: Path) -> None:
+    run = Run(home, free_ports())
+    run.until("UP\n")
+    os.kill(run.pids()["postgres"], signal.SIGKILL)
+    run.until("postgres restarted")
+    role, secret = ((home / f"secrets/api.{part}-id").read_text() for part in ("role", "secret"))
+    deadline = time.monotonic() + 20
+    while not token(run.ports.openbao, role, secret):
+        assert time.monotonic() < deadline
+    run.end(signal.SIGINT)
+    assert run.process.returncode == 0
+
+
+def token(port: int, role: str, secret: str) -> str:
+    try:
+        return VaultClient(port).login(role, secret).token
+    except VaultRefused:
+        return ""
+
+
 def test_one_supervisor_for_one_home(home: Path) -> None:
     first = Run(home, free_ports())
-    first.until("UP ")
+    first.until("UP\n")
     second = Run(home, free_ports())
     second.end()
     assert second.process.returncode == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from stackly_server.dev import binaries
 from stackly_server.dev.home import Home, write_private
 from stackly_server.dev.openbao_config import APPROLES, openbao_config
-from stackly_server.dev.part import LocalPart, wait_until
+from stackly_server.dev.part import LocalPart
 from stackly_server.dev.parts.postgres import OPENBAO, Postgres
 from stackly_server.dev.ports import LOOPBACK, Ports
 from stackly_server.dev.problems import PartFailed
@@ -84,7 +84,7 @@ class OpenBao(LocalPart):
 
     def settle(self) -> None:
         """The port opens before `initialize` is over, so the last AppRole of the list is what we wait for."""
-        wait_until(self._can_log_in, self.died, f"{self.name} (set-up)", 20.0, self.log)
+        self.wait_until(self._can_log_in, 20.0, " (set-up)")
 
     def client(self, approle: str) -> VaultClient:
         role = self.approles[approle]
