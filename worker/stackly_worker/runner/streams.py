@@ -54,7 +54,7 @@ class SourceReader:
 
     records: AsyncIterator[messages.FetchSourceResponse]
     tree_sha256: str = ""
-    _tree: "sha256" = field(default_factory=sha256)  # type: ignore[valid-type]
+    _listing: bytearray = field(default_factory=bytearray)
     _entries: int = 0
     _next: messages.FetchSourceResponse | None = None
 
@@ -78,7 +78,7 @@ class SourceReader:
             yield part
         if size != (len(entry.link_target.encode()) if entry.link_target else entry.size_bytes):
             raise PlaneRefusedError(f"{entry.path!r} did not come whole")
-        self._tree.update(f"{entry.path}\0{mode:o}\0{digest.hexdigest()}\n".encode())
+        self._listing += f"{entry.path}\x00{mode:o}\x00{digest.hexdigest()}\n".encode()
         self._entries += 1
 
     async def _parts(self, entry: messages.SourceEntry) -> AsyncIterator[bytes]:
@@ -93,7 +93,7 @@ class SourceReader:
         if self._next is None or not self._next.HasField("end"):
             raise PlaneRefusedError("the source tree ended before its end")
         end = self._next.end
-        self.tree_sha256 = self._tree.hexdigest()
+        self.tree_sha256 = sha256(self._listing).hexdigest()
         if end.entries != self._entries or end.tree_sha256 != self.tree_sha256:
             raise PlaneRefusedError("the source tree arrived altered: its digest is another")
 

@@ -1,0 +1,242 @@
+"""The runner's control plane over RunnerService: the run token of one batch, calls that are safe to repeat."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+import grpc.aio
+
+from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
+from stackly_engine.plans import ProjectedPlan
+from stackly_worker import wire
+from stackly_worker.crash import crash_point
+from stackly_worker.runner import platform, report, streams
+from stackly_worker.runner.clock import Clock
+from stackly_worker.runner.ports import (
+    Grant,
+    LeaseLostError,
+    Outcome,
+    PlaneRefusedError,
+    PlaneUnavailableError,
+    PlanResult,
+    Renewal,
+    StateRefusedError,
+)
+from stackly_worker.runner.shipping import insist
+from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.worktree import SourceFile
+
+if TYPE_CHECKING:
+    from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceAsyncStub  # only in the stub file
+
+WAIT = 20  # seconds RenewLease may wait for news
+_CALL, _STREAM = 30.0, 300.0  # seconds a call, a stream may take
+_LOST = {"LEASE_LOST", "ALREADY_STARTED", "RUN_DONE", "STACK_STATE_GONE"}
+_AGAIN = {
+    grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED,
+}  # fmt: skip
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass
+class Wishes:
+    """What this machine wishes of the batch, beside the control plane's wishes; `ends_at` is on the clock."""
+
+    ends_at: float | None = None
+    stop: bool = False
+    force: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop_now(self) -> None:
+        """Stop in order; asked again, at once."""
+        self.force, self.stop = self.stop, True
+        self.news.set()
+
+
+@dataclass
+class RunnerPlane:
+    """The port ControlPlane of one batch. `spec` is the batch's; `log_base` where its log begins in the run's log."""
+
+    stub: "RunnerServiceAsyncStub"
+    token: str
+    clock: Clock
+    spec: messages.GetBatchSpecResponse = field(default_factory=messages.GetBatchSpecResponse)
+    log_base: int = 0
+    wishes: Wishes = field(default_factory=Wishes)
+    timed_out: bool = False
+    _tree_sha256: str = ""
+    _lineage: str = ""
+
+    @classmethod
+    async def attach(cls, channel: grpc.aio.Channel, token: str, clock: Clock) -> "RunnerPlane":
+        """Ask for the work, for as long as PlaneUnavailableError may pass; LeaseLostError when it is not ours."""
+        plane = cls(RunnerServiceStub(channel), token, clock)
+        plane.spec = await insist(plane.get_spec, clock)
+        plane.log_base, plane._lineage = plane.spec.log_offset, plane.spec.state_lineage
+        if plane.spec.timeout_seconds:
+            plane.wishes.ends_at = clock.monotonic() + plane.spec.timeout_seconds
+        return plane
+
+    @property
+    def _as_runner(self) -> tuple[tuple[str, str], ...]:
+        return (("authorization", f"Bearer {self.token}"),)
+
+    async def get_spec(self) -> messages.GetBatchSpecResponse:
+        with translated():
+            request = messages.GetBatchSpecRequest()
+            return await self.stub.GetBatchSpec(request, metadata=self._as_runner, timeout=_CALL)
+
+    async def get_source(self) -> AsyncIterator[SourceFile]:
+        with translated():
+            call = self.stub.FetchSource(messages.FetchSourceRequest(), metadata=self._as_runner, timeout=_STREAM)
+            reader = streams.SourceReader(aiter(call))
+            async for file in reader.files():
+                yield file
+            self._tree_sha256 = reader.tree_sha256
+
+    async def get_state(self) -> bytes | None:
+        with translated():
+            call = self.stub.FetchState(messages.FetchStateRequest(), metadata=self._as_runner, timeout=_STREAM)
+            data = await streams.document(call, streams.STATE_MOST)
+        version = whole(data) if data else None
+        self._lineage = version.lineage if version else self._lineage
+        return data or None
+
+    async def get_plan(self) -> bytes:
+        with translated():
+            call = self.stub.FetchPlan(messages.FetchPlanRequest(), metadata=self._as_runner, timeout=_STREAM)
+            data = await streams.document(call, streams.PLAN_MOST)
+        if data is None or sha256(data).hexdigest() != self.spec.plan_sha256:
+            raise PlaneRefusedError("the saved plan is not the one this batch is to apply")
+        return data
+
+    async def append_log(self, offset: int, data: bytes) -> None:
+        with translated():
+            request = messages.AppendRunLogsRequest(offset=self.log_base + offset, data=data)
+            await self.stub.AppendRunLogs(request, metadata=self._as_runner, timeout=_CALL)
+
+    async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
+        """The final version is sent until it is answered, however long the control plane is away."""
+        crash_point(f"runner.{kind}.before_write")
+        if final:
+            await self.persist(lambda: self._write_state(version, final=True))
+        else:
+            await self._write_state(version, final=False)
+
+    async def _write_state(self, version: StateVersion, *, final: bool) -> None:
+        header = messages.StateHeader(
+            serial=version.serial, lineage=version.lineage, sha256=version.sha256, final=final
+        )
+        try:
+            with translated():
+                parts = streams.state_parts(header, version.document)
+                answer = await self.stub.WriteState(parts, metadata=self._as_runner, timeout=_STREAM)
+        except PlaneRefusedError as error:
+            raise StateRefusedError(str(error)) from error
+        if not answer.accepted:
+            raise StateRefusedError(answer.detail)
+
+    async def submit_plan(self, plan: PlanResult) -> None:
+        crash_point("runner.plan.before_submit")
+        header = messages.PlanHeader(
+            engine=plan.engine,
+            platform=platform.name(),
+            tree_sha256=self._tree_sha256,
+            state_serial=plan.state_serial or 0,
+            state_lineage=self._lineage,
+            projected_sha256=sha256(plan.projected).hexdigest(),
+            plan_sha256=sha256(plan.bundle).hexdigest(),
+            has_changes=not ProjectedPlan.from_bytes(plan.projected).empty,
+        )
+        with translated():
+            parts = streams.plan_parts(header, plan.projected, plan.bundle)
+            await self.stub.SubmitPlan(parts, metadata=self._as_runner, timeout=_STREAM)
+
+    async def start_apply(self, nonce: str) -> Grant:
+        crash_point("runner.apply.before_start")
+        request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)))
+        with translated():
+            await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
+        crash_point("runner.apply.after_start")
+        return Grant()
+
+    async def renew(self) -> Renewal:
+        """Returns as soon as somebody wishes a stop: the control plane, this machine, or the time limit."""
+        if self.wishes.stop:
+            return Renewal(cancel=True, force=self.wishes.force or await self._forced())
+        asking = asyncio.create_task(self._renew(min(WAIT, self._seconds_left())))
+        told = asyncio.create_task(self.wishes.news.wait())
+        try:
+            await asyncio.wait({asking, told}, return_when=asyncio.FIRST_COMPLETED)
+            self._watch_time()
+            answer = await asking if asking.done() else Renewal(cancel=True)
+        finally:
+            asking.cancel()
+            told.cancel()
+        return Renewal(cancel=answer.cancel or self.wishes.stop, force=answer.force or self.wishes.force)
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Report until it is acknowledged, however long the control plane is away."""
+        crash_point("runner.finish.before")
+        request = report.finished(outcome, phase=self.spec.batch.phase, timed_out=self.timed_out)
+        await self.persist(lambda: self.send_finish(request))
+        crash_point("runner.finish.after")
+
+    async def send_finish(self, request: messages.FinishBatchRequest) -> None:
+        with translated():
+            await self.stub.FinishBatch(request, metadata=self._as_runner, timeout=_CALL)
+
+    async def persist(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Make the call until it is answered, however long the control plane is away."""
+        while True:
+            try:
+                return await insist(call, self.clock)
+            except PlaneUnavailableError:
+                continue
+
+    async def _renew(self, wait: float) -> Renewal:
+        request = messages.RenewLeaseRequest(wait_seconds=int(wait))
+        with translated():
+            answer = await self.stub.RenewLease(request, metadata=self._as_runner, timeout=wait + _CALL)
+        return Renewal(cancel=answer.stop, force=answer.force)
+
+    async def _forced(self) -> bool:
+        """While Terraform stops the lease is kept, and a wish for force heard."""
+        try:
+            return (await self._renew(0)).force
+        except PlaneUnavailableError:
+            return False
+
+    def _seconds_left(self) -> float:
+        ends_at = self.wishes.ends_at
+        return WAIT if ends_at is None else max(0.0, ends_at - self.clock.monotonic())
+
+    def _watch_time(self) -> None:
+        if self._seconds_left() <= 0 and not self.wishes.stop:
+            self.timed_out, self.wishes.stop = True, True
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Failed calls as the port's errors."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise _translation(error) from error
+
+
+def _translation(error: grpc.aio.AioRpcError) -> Exception:
+    reason, code, words = wire.reason(error), error.code(), error.details() or "no answer"
+    if reason in _LOST or code is grpc.StatusCode.UNAUTHENTICATED:
+        return LeaseLostError(words)
+    if code in _AGAIN and reason != "QUOTA_EXCEEDED":
+        return PlaneUnavailableError(words)
+    return PlaneRefusedError(f"{reason or code.name}: {words}")

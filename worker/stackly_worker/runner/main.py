@@ -1,0 +1,170 @@
+"""The runner's process: imports, waits for one task on standard input, carries it out, notes how it ended, is gone."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stackly.v1 import runs_pb2
+from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly.worker.v1 import tasks_pb2
+from stackly_engine import exact
+from stackly_worker import wire
+from stackly_worker.crash import crash_point
+from stackly_worker.runner import report, requirement, salvage, terraform
+from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.clock import SystemClock
+from stackly_worker.runner.control import RunnerPlane
+from stackly_worker.runner.journal import write_synced
+from stackly_worker.runner.place import Place, write_atomically
+from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
+from stackly_worker.runner.task import Task, TaskFormatError
+
+OUTCOME = "outcome.json"  # {"outcome": "BATCH_OUTCOME_SUCCEEDED", "acknowledged": true}: the runner's last word
+OUTPUT = "runner.log"  # what the runner itself prints: nothing, unless it fails
+LOG_BASE = "log-base"
+_RENEW_PAUSE = 0.5  # seconds between two long polls for wishes
+_GRACE = 300.0
+_WORK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def main() -> int:
+    """0: the batch's end was acknowledged, or no task came; 1: it was not, or the batch is another's now."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 0  # the agent went away before it had work
+    try:
+        task = Task.from_line(line)
+    except TaskFormatError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _redirect(task.folder / OUTPUT)
+    try:
+        return asyncio.run(_carry_out(task))
+    except Exception:  # noqa: BLE001 - the last frame: nobody above could do more than read it in the runner's log
+        traceback.print_exc()
+        return 1
+
+
+async def _carry_out(task: Task) -> int:
+    crash_point("runner.begin")
+    channel = wire.open_channel(wire.address(task.public_url), task.ca.encode())
+    clock = SystemClock()
+    try:
+        plane = await RunnerPlane.attach(channel, task.run_token, clock)
+        _listen(plane)
+        if task.recover:
+            base = _recorded_base(task.folder, plane)
+            await salvage.hand_in(plane, task.folder, _place(task, plane.spec), clock, base)
+            return _noted(task, tasks_pb2.BATCH_OUTCOME_LOST, acknowledged=True)
+        _record_base(task.folder, plane)
+        return await _ended(task, plane)
+    except LeaseLostError as error:
+        sys.stderr.write(f"the batch is not ours: {error}\n")
+        return _noted(task, tasks_pb2.BATCH_OUTCOME_GONE, acknowledged=False)
+    finally:
+        await channel.close()
+
+
+async def _ended(task: Task, plane: RunnerPlane) -> int:
+    """Run the batch; whoever waits reads the outcome in its folder even when the control plane never heard it."""
+    outcome, acknowledged = Outcome("failed"), True
+    try:
+        batch = _batch(task, plane)
+    except (requirement.RequirementError, exact.FormatError, PlaneRefusedError) as error:
+        outcome = Outcome("failed", reason=str(error))
+        await plane.finish(outcome)
+    else:
+        try:
+            applies = plane.spec.batch.phase == tasks_pb2.BATCH_PHASE_APPLY
+            outcome = await (batch.apply() if applies else batch.plan())
+        except (PlaneUnavailableError, PlaneRefusedError) as error:
+            sys.stderr.write(f"the control plane was not told how the batch ended: {error}\n")
+            acknowledged = False
+    acknowledged = acknowledged and outcome.status != "lost"
+    return _noted(task, report.outcome_of(outcome, timed_out=plane.timed_out), acknowledged=acknowledged)
+
+
+def _batch(task: Task, plane: RunnerPlane) -> Batch:
+    spec = plane.spec
+    return Batch(
+        spec=_spec(task, spec),
+        place=_place(task, spec),
+        folder=task.folder,
+        engine=requirement.choose(spec.engine, task.engines),
+        plane=plane,
+        mirrors=terraform.Mirrors(task.mirrors.folders, task.mirrors.direct),
+    )
+
+
+def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
+    variables = {name: exact.loads(text.encode()) for name, text in spec.variables.items()}
+    ref = spec.batch
+    sensitive = (text for name in spec.sensitive_variables for text in _texts(variables.get(name)))
+    return BatchSpec(
+        plan_key=f"{ref.run_id}/{ref.plan_number}/{ref.batch}",
+        root=spec.root_path or ".",
+        source_digest=spec.commit,
+        hash_key=spec.hash_key,
+        mode="destroy" if spec.run_type == runs_pb2.RUN_TYPE_DESTROY else "apply",
+        variables=variables,
+        secrets=(*sensitive, *task.secrets),
+        environment=task.environment,
+        grace=float(spec.stop_grace_seconds) or _GRACE,
+        renew_every=_RENEW_PAUSE,
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text and number inside a sensitive value, as it would be printed."""
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [] if value is None or isinstance(value, bool) else [str(value)]
+
+
+def _place(task: Task, spec: messages.GetBatchSpecResponse) -> Place:
+    if not _WORK_KEY.fullmatch(spec.work_key):
+        raise PlaneRefusedError("the work key is no plain folder name")
+    return Place(task.work / spec.work_key)
+
+
+def _record_base(folder: Path, plane: RunnerPlane) -> None:
+    write_synced(folder / LOG_BASE, str(plane.log_base).encode())
+
+
+def _recorded_base(folder: Path, plane: RunnerPlane) -> int:
+    note = folder / LOG_BASE
+    return int(note.read_text(encoding="utf-8")) if note.exists() else plane.spec.log_offset
+
+
+def _noted(task: Task, outcome: tasks_pb2.BatchOutcome, *, acknowledged: bool) -> int:
+    note = {"outcome": tasks_pb2.BatchOutcome.Name(outcome), "acknowledged": acknowledged, "epoch": task.epoch}
+    write_atomically(task.folder / OUTCOME, json.dumps(note).encode())
+    return 0 if acknowledged else 1
+
+
+def _listen(plane: RunnerPlane) -> None:
+    """SIGTERM and SIGINT are wishes: the first asks Terraform once, the second ends it. Terraform never hears them."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, plane.wishes.stop_now)
+    # The agent's terminal may go; the runner stays.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _redirect(path: Path) -> None:
+    """Output of this process to the batch's folder from here on; standard input is let go."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    for number, source in ((0, nothing), (1, handle), (2, handle)):
+        os.dup2(source, number)
+    os.close(handle)
+    os.close(nothing)

@@ -1,0 +1,71 @@
+"""How a batch ended, as the control plane is told."""
+
+from stackly.v1 import runs_pb2
+from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly.worker.v1 import tasks_pb2
+from stackly_worker.runner.events import TerraformError
+from stackly_worker.runner.ports import Outcome
+from stackly_worker.runner.recovery import Remains
+
+_OUTCOMES = {
+    "planned": tasks_pb2.BATCH_OUTCOME_SUCCEEDED,
+    "applied": tasks_pb2.BATCH_OUTCOME_SUCCEEDED,
+    "failed": tasks_pb2.BATCH_OUTCOME_FAILED,
+    "cancelled": tasks_pb2.BATCH_OUTCOME_GONE,
+    "lost": tasks_pb2.BATCH_OUTCOME_GONE,
+}
+_SUSPECTS = 10_000
+_UNKNOWN = -1
+
+
+def outcome_of(outcome: Outcome, *, timed_out: bool = False) -> tasks_pb2.BatchOutcome:
+    if timed_out and outcome.status == "cancelled":
+        return tasks_pb2.BATCH_OUTCOME_FAILED
+    return _OUTCOMES[outcome.status]
+
+
+def finished(outcome: Outcome, *, phase: tasks_pb2.BatchPhase, timed_out: bool) -> messages.FinishBatchRequest:
+    """The runner's own report."""
+    ended = outcome_of(outcome, timed_out=timed_out)
+    request = messages.FinishBatchRequest(
+        outcome=ended,
+        suspects=sorted(outcome.suspects)[:_SUSPECTS],
+        exit_code=_UNKNOWN if outcome.rc is None else outcome.rc,
+    )
+    if ended != tasks_pb2.BATCH_OUTCOME_SUCCEEDED:
+        request.error.CopyFrom(_error(outcome, phase, timed_out=timed_out))
+    return request
+
+
+def lost(remains: Remains) -> messages.FinishBatchRequest:
+    """The report about a runner that died. Terraform's own words stay out: they were not redacted."""
+    begun = "while Terraform applied" if remains.begun else "before Terraform changed anything"
+    return messages.FinishBatchRequest(
+        outcome=tasks_pb2.BATCH_OUTCOME_LOST,
+        suspects=sorted(remains.suspects)[:_SUSPECTS],
+        exit_code=_UNKNOWN if remains.rc is None else remains.rc,
+        error=runs_pb2.RunError(reason="WORKER_LOST", message=f"the runner died {begun}"),
+    )
+
+
+def _error(outcome: Outcome, phase: tasks_pb2.BatchPhase, *, timed_out: bool) -> runs_pb2.RunError:
+    errors = [_terraform_error(error) for error in outcome.errors]
+    message = outcome.reason or (errors[0].summary if errors else f"Terraform ended with {outcome.rc}")
+    if timed_out:
+        message = f"the time limit was reached; {message}"
+    reason = "TIMEOUT" if timed_out else _reason(outcome, phase)
+    return runs_pb2.RunError(reason=reason, message=message, terraform_errors=errors)
+
+
+def _reason(outcome: Outcome, phase: tasks_pb2.BatchPhase) -> str:
+    if outcome.status in {"cancelled", "lost"}:
+        return "CANCELED"
+    if outcome.step == "init":
+        return "INIT_FAILED"
+    return "APPLY_FAILED" if phase == tasks_pb2.BATCH_PHASE_APPLY else "PLAN_FAILED"
+
+
+def _terraform_error(error: TerraformError) -> runs_pb2.TerraformError:
+    return runs_pb2.TerraformError(
+        summary=error.summary, detail=error.detail, address=error.address, path=error.file, line=error.line
+    )
