@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stackly_server.dev.envoy.__main__ import settings_from_json
 from stackly_server.dev.envoy.bootstrap import bootstrap
 from stackly_server.dev.envoy.edge_settings import Address
 from stackly_server.dev.envoy.methods import public_methods
@@ -59,3 +60,11 @@ def test_a_taken_port_is_told_with_the_end_of_the_log(envoy: Envoy, openbao: Ope
         )
         with pytest.raises(PartFailed, match="another process holds its port"):
             bring_up(second)
+
+
+def test_the_settings_of_a_deployment_give_a_bootstrap() -> None:
+    root = Path(__file__).parents[3]
+    settings = settings_from_json((root / "deploy/envoy/settings.json").read_text())
+    document = bootstrap(settings, DESCRIPTORS.read_bytes())
+    assert [listener["name"] for listener in document["static_resources"]["listeners"]] == ["public", "temporal_front"]
+    assert [cluster["type"] for cluster in document["static_resources"]["clusters"]] == ["STATIC", "STRICT_DNS"]
