@@ -52,8 +52,8 @@ async def flush(
     """Writes all of it. The order matters: the head row comes last but for the notification."""
     if subject.encode is not None and result is not None:
         await _keep_answer(conn, subject, subject.encode(result))
-    for line in lines:
-        await _put(conn, subject.tenant, line)
+    for id_, line in zip(sorted(uuid7() for _ in lines), lines, strict=True):  # in order, within one millisecond too
+        await _put(conn, subject.tenant, id_, line)
     for event in events:
         await _append(conn, subject, event)
     topics = [*wakes, *(("outbox",) if lines else ()), *((f"events/{subject.tenant}",) if events else ())]
@@ -82,13 +82,13 @@ async def _keep_answer(conn: Connection, subject: Subject, response: bytes) -> N
     )
 
 
-async def _put(conn: Connection, account_id: UUID, line: Line) -> None:
+async def _put(conn: Connection, account_id: UUID, id_: UUID, line: Line) -> None:
     await conn.execute(
         """
         INSERT INTO outbox (account_id, id, kind, key, payload, due_at)
         VALUES (%s, %s, %s, %s, %s, clock_timestamp() + make_interval(secs => %s))
         """,
-        (account_id, uuid7(), line.kind, line.key, Jsonb(dict(line.payload)), line.delay),
+        (account_id, id_, line.kind, line.key, Jsonb(dict(line.payload)), line.delay),
     )
 
 

@@ -1,0 +1,1 @@
+"""The program `orchestrate`: Temporal workers of every namespace, the relay, the sweeps."""

@@ -1,0 +1,144 @@
+"""One Temporal worker for each namespace, pinned to this build: a workflow ends on the code that it began with."""
+
+import asyncio
+import hashlib
+import importlib.metadata
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from stackly_server.errors import Unavailable
+from stackly_server.hub import Hub
+from stackly_server.orchestrate.namespaces import TOPIC, Home
+
+DEPLOYMENT = "stackly"
+CONTROL_QUEUE = "stackly-control"
+GRACE_SECONDS = 3.0  # for activities, when the program stops
+LOOK_SECONDS = 5.0
+_CURRENT_RETRY_SECONDS = 0.1
+_CURRENT_ATTEMPTS = 300
+
+_log = logging.getLogger(__name__)
+
+
+class Temporal(Protocol):
+    """The side of Temporal that the fleet needs."""
+
+    async def client(self, namespace: str, account_id: UUID) -> Client:
+        """The client of a namespace, whose payloads are sealed."""
+        ...
+
+    async def set_current(self, namespace: str, account_id: UUID, deployment: str, build_id: str) -> None:
+        """Sends new workflows to a build; Unavailable while none of its workers polls."""
+        ...
+
+
+class Homes(Protocol):
+    """Which namespaces there are."""
+
+    async def active(self) -> set[Home]:
+        """Those that are ready."""
+        ...
+
+
+def build_id(workflows: Sequence[type]) -> str:
+    """Names the code that workflows are replayed with: their sources and the version of the SDK."""
+    digest = hashlib.sha256(importlib.metadata.version("temporalio").encode())
+    for module in sorted({each.__module__ for each in workflows}):
+        digest.update(Path(inspect.getfile(sys.modules[module])).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Fleet:
+    """The workers. `ready` is set once each namespace that is ACTIVE at the start has one that new workflows go to."""
+
+    def __init__(
+        self,
+        temporal: Temporal,
+        homes: Homes,
+        hub: Hub,
+        workflows: Sequence[type],
+        activities: Sequence[Callable[..., Any]],
+    ) -> None:
+        self._temporal = temporal
+        self._homes = homes
+        self._hub = hub
+        self._workflows = workflows
+        self._activities = activities
+        self._build = build_id(workflows)
+        self._running: dict[Home, asyncio.Task[None]] = {}
+        self._workers: dict[Home, Worker] = {}
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Starts a worker for each namespace that comes up, and anew for one whose worker failed."""
+        with self._hub.waiter(TOPIC) as waiter:
+            while True:
+                try:
+                    await self._look()
+                except Unavailable as error:
+                    _log.warning("No look at the namespaces: %s", error.message)
+                await waiter.wait(LOOK_SECONDS)
+
+    async def stop(self) -> None:
+        """Polls no more, and gives activities under way a moment."""
+        await asyncio.gather(*(worker.shutdown() for worker in self._workers.values() if worker.is_running))
+
+    async def _look(self) -> None:
+        homes = await self._homes.active()
+        missing = [home for home in homes if home not in self._running]
+        await asyncio.gather(*(self._begin(home) for home in missing))
+        if homes <= self._running.keys():
+            self.ready.set()
+
+    async def _begin(self, home: Home) -> None:
+        try:
+            worker = self._worker(await self._temporal.client(home.temporal_namespace, home.account_id))
+            task = asyncio.create_task(worker.run())
+            self._workers[home], self._running[home] = worker, task
+            task.add_done_callback(lambda ended: self._ended(home, ended))
+            await self._take_over(home, task)
+        except Unavailable as error:
+            _log.warning("Namespace %s has no worker yet: %s", home.temporal_namespace, error.message)
+
+    def _worker(self, client: Client) -> Worker:
+        version = WorkerDeploymentVersion(DEPLOYMENT, self._build)
+        return Worker(
+            client,
+            task_queue=CONTROL_QUEUE,
+            workflows=self._workflows,
+            activities=self._activities,
+            graceful_shutdown_timeout=timedelta(seconds=GRACE_SECONDS),
+            # the behavior stands here: in a workflow's definition it would break each worker that is not versioned
+            deployment_config=WorkerDeploymentConfig(
+                version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
+            ),
+        )
+
+    async def _take_over(self, home: Home, task: asyncio.Task[None]) -> None:
+        """Makes this build the current one, as soon as Temporal has seen its worker poll."""
+        for attempt in range(_CURRENT_ATTEMPTS):
+            try:
+                await self._temporal.set_current(home.temporal_namespace, home.account_id, DEPLOYMENT, self._build)
+            except Unavailable:
+                if task.done() or attempt + 1 == _CURRENT_ATTEMPTS:
+                    raise
+                await asyncio.sleep(_CURRENT_RETRY_SECONDS)
+            else:
+                _log.info("Namespace %s is served by build %s.", home.temporal_namespace, self._build)
+                return
+
+    def _ended(self, home: Home, task: asyncio.Task[None]) -> None:
+        self._running.pop(home, None)
+        self._workers.pop(home, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("The worker of namespace %s failed.", home.temporal_namespace, exc_info=error)

@@ -1,0 +1,63 @@
+"""Namespaces: which are ready, and making those that are not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from stackly_server.access import system
+from stackly_server.database import Database
+from stackly_server.orchestrate import store
+
+TOPIC = "namespaces"
+
+
+class Provisioner(Protocol):
+    """The side of Temporal that makes namespaces."""
+
+    async def provision(self, account_id: UUID, namespace: str) -> None:
+        """Makes a namespace, if it is not there, and runs a workflow in it; Unavailable when that does not work yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A namespace of Temporal that is ready, and whose it is."""
+
+    account_id: UUID
+    temporal_namespace: str
+
+
+class Namespaces:
+    """Of all tenants."""
+
+    def __init__(self, database: Database, provisioner: Provisioner) -> None:
+        self._database = database
+        self._provisioner = provisioner
+
+    async def accounts(self) -> list[UUID]:
+        """All tenants."""
+        async with self._database.scope("routing") as conn:
+            return await store.accounts(conn)
+
+    async def active(self) -> set[Home]:
+        """Those that are ready."""
+        homes: set[Home] = set()
+        for account_id in await self.accounts():
+            async with self._database.read(account_id) as conn:
+                homes |= {Home(account_id, name) for name in await store.active_namespaces(conn)}
+        return homes
+
+    async def provision(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
+        """Handles a line `namespace` of the outbox: makes it in Temporal, and when a workflow ran there, ACTIVE."""
+        namespace_id = UUID(payload["namespace_id"])
+        async with self._database.read(account_id) as conn:
+            temporal_namespace = await store.temporal_namespace(conn, namespace_id)
+        if temporal_namespace is None:
+            return  # deleted meanwhile
+        await self._provisioner.provision(account_id, temporal_namespace)
+        async with self._database.transaction(system(account_id, method="provision")) as tx:
+            name = await store.activate(tx.conn, namespace_id)
+            if name is not None:
+                tx.tell("namespace.activated", name)
+                tx.wake(TOPIC)

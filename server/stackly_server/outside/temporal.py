@@ -1,0 +1,150 @@
+"""Temporal: clients by namespace whose payloads are sealed, and the few calls the control plane makes."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, SetWorkerDeploymentCurrentVersionRequest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import ConnectConfig, GrpcCompression, RPCError, RPCStatusCode, ServiceClient
+from temporalio.worker import Worker
+
+from stackly_server.errors import Unavailable
+from stackly_server.outside.codec import Context, Keys, SealingCodec
+from stackly_server.outside.probe import ProbeWorkflow
+
+CONTROL_QUEUE = "stackly-control"
+_PROBE_QUEUE = "stackly-probe"
+_PROBE_SECONDS = 12
+_RETENTION_DAYS = 30
+_CONNECT_SECONDS = 5
+_CALL_TIMEOUT = timedelta(seconds=10)
+
+
+class Temporal:
+    """One connection; a client for each namespace."""
+
+    def __init__(self, target: str, keys: Keys) -> None:
+        self._target = target
+        self._keys = keys
+        self._service: ServiceClient | None = None
+        self._connecting = asyncio.Lock()
+        self._clients: dict[tuple[str, UUID], Client] = {}
+
+    async def client(self, namespace: str, account_id: UUID) -> Client:
+        """The client of a namespace. Unavailable, when Temporal does not answer."""
+        found = self._clients.get((namespace, account_id))
+        if found is None:
+            codec = SealingCodec(self._keys, account_id, Context(str(account_id), namespace))
+            converter = replace(
+                DataConverter.default,
+                payload_codec=codec,
+                failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+            )
+            found = Client(await self._connection(), namespace=namespace, data_converter=converter)
+            self._clients[namespace, account_id] = found
+        return found
+
+    async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
+        """Starts a workflow of the control plane; one of that id that runs or has ended well is left as it is."""
+        client = await self.client(namespace, account_id)
+        with _told("start a workflow"):
+            try:
+                await client.start_workflow(
+                    name,
+                    argument,
+                    id=workflow_id,
+                    task_queue=CONTROL_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    rpc_timeout=_CALL_TIMEOUT,
+                )
+            except WorkflowAlreadyStartedError:
+                return
+
+    async def poke(self, account_id: UUID, namespace: str, workflow_id: str) -> None:
+        """Tells a workflow to look at the database again; one that is not there needs no telling."""
+        client = await self.client(namespace, account_id)
+        with _told("signal a workflow"), _unless_gone():
+            await client.get_workflow_handle(workflow_id).signal("poke", rpc_timeout=_CALL_TIMEOUT)
+
+    async def stop(self, account_id: UUID, namespace: str, workflow_id: str) -> None:
+        """Cancels a workflow; it ends as it sees fit. One that is not there is stopped already."""
+        client = await self.client(namespace, account_id)
+        with _told("cancel a workflow"), _unless_gone():
+            await client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_CALL_TIMEOUT)
+
+    async def provision(self, account_id: UUID, namespace: str) -> None:
+        """Makes a namespace, if it is not there, and runs a workflow in it. Unavailable, when that does not work yet."""
+        service = await self._connection()
+        request = RegisterNamespaceRequest(
+            namespace=namespace, workflow_execution_retention_period=Duration(seconds=_RETENTION_DAYS * 24 * 3600)
+        )
+        with _told("make a namespace"):
+            try:
+                await service.workflow_service.register_namespace(request, timeout=_CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                    raise
+        await self._probe(await self.client(namespace, account_id))
+
+    async def set_current(self, namespace: str, account_id: UUID, deployment: str, build_id: str) -> None:
+        """Sends new workflows of a namespace to a build. Unavailable, while none of its workers is seen to poll."""
+        client = await self.client(namespace, account_id)
+        request = SetWorkerDeploymentCurrentVersionRequest(
+            namespace=namespace, deployment_name=deployment, build_id=build_id, identity=client.identity
+        )
+        with _told("choose the build of new workflows"):
+            await client.workflow_service.set_worker_deployment_current_version(request, timeout=_CALL_TIMEOUT)
+
+    async def _probe(self, client: Client) -> None:
+        worker = Worker(client, task_queue=_PROBE_QUEUE, workflows=[ProbeWorkflow])
+        patience = timedelta(seconds=_PROBE_SECONDS)
+        with _told("run a workflow in a new namespace"):
+            async with asyncio.timeout(_PROBE_SECONDS), worker:
+                await client.execute_workflow(
+                    ProbeWorkflow.run,
+                    id=f"probe/{uuid.uuid4()}",
+                    task_queue=_PROBE_QUEUE,
+                    execution_timeout=patience,
+                )
+
+    async def _connection(self) -> ServiceClient:
+        async with self._connecting:
+            if self._service is None:
+                config = ConnectConfig(
+                    target_host=self._target,
+                    grpc_compression=GrpcCompression.NONE,  # loopback, and a front may have to read the messages
+                    connect_timeout=timedelta(seconds=_CONNECT_SECONDS),
+                )
+                with _told("connect"):
+                    self._service = await ServiceClient.connect(config)
+            return self._service
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turns what Temporal's SDK raises into our error; the SDK's text stays here."""
+    try:
+        yield
+    except (RPCError, RuntimeError, TimeoutError, WorkflowFailureError) as error:
+        message = f"The workflow engine did not {what}; try again."
+        raise Unavailable("TEMPORAL_UNAVAILABLE", message, retry_after=1.0) from error
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
