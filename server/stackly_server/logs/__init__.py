@@ -1,0 +1,1 @@
+"""Logs of runs: sealed chunks by offset, read back only for those who may."""

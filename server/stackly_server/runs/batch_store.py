@@ -1,0 +1,160 @@
+"""SQL on batches: who works on what, under which epoch, until when."""
+
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow, kwargs_row
+
+from stackly_server.runs.model import BatchRow, BatchStatus, Outcome, Phase
+
+Connection = AsyncConnection[TupleRow]
+
+_BATCH = """run_id, plan_number, phase, batch, slices, status, task_queue, nonce, worker_id, epoch,
+    coalesce(lease_expires_at > clock_timestamp(), false) AS lease_live, start_token, apply_started_at, outcome,
+    started_at, finished_at"""
+_KEY = "account_id = %(account)s AND run_id = %(run)s AND plan_number = %(number)s AND phase = %(phase)s AND batch = %(batch)s"
+
+
+def _batch(**row: Any) -> BatchRow:
+    row["phase"], row["status"] = Phase(row["phase"]), BatchStatus(row["status"])
+    return BatchRow(**{**row, "slices": tuple(row["slices"])})
+
+
+def _key(account_id: UUID, batch: BatchRow, **more: Any) -> dict[str, Any]:
+    return {
+        "account": account_id,
+        "run": batch.run_id,
+        "number": batch.plan_number,
+        "phase": batch.phase.value,
+        "batch": batch.batch,
+    } | more
+
+
+async def insert(conn: Connection, account_id: UUID, batch: BatchRow) -> None:
+    """A new batch, waiting for a worker."""
+    await conn.execute(
+        """
+        INSERT INTO run_batches (account_id, run_id, plan_number, phase, batch, slices, status, task_queue, nonce)
+        VALUES (%(account)s, %(run)s, %(number)s, %(phase)s, %(batch)s, %(slices)s, 'QUEUED', %(queue)s, %(nonce)s)
+        """,
+        _key(account_id, batch, slices=list(batch.slices), queue=batch.task_queue, nonce=batch.nonce),
+    )
+
+
+async def find(
+    conn: Connection, account_id: UUID, run_id: UUID, number: int, phase: Phase, batch: str, *, lock: bool = False
+) -> BatchRow | None:
+    """One batch; with `lock` its row is locked until the transaction ends."""
+    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
+        await cursor.execute(
+            f"SELECT {_BATCH} FROM run_batches WHERE {_KEY}" + (" FOR UPDATE" if lock else ""),  # noqa: S608
+            {"account": account_id, "run": run_id, "number": number, "phase": phase.value, "batch": batch},
+        )
+        return await cursor.fetchone()
+
+
+async def of_run(conn: Connection, account_id: UUID, run_id: UUID) -> list[BatchRow]:
+    """All batches of a run, in order."""
+    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
+        await cursor.execute(
+            f"""
+            SELECT {_BATCH} FROM run_batches WHERE account_id = %s AND run_id = %s
+            ORDER BY plan_number, phase DESC, batch
+            """,  # noqa: S608
+            (account_id, run_id),
+        )
+        return await cursor.fetchall()
+
+
+async def by_token(conn: Connection, account_id: UUID, token_hash: bytes) -> BatchRow | None:
+    """The batch that a run token stands for."""
+    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
+        await cursor.execute(
+            f"SELECT {_BATCH} FROM run_batches WHERE account_id = %s AND token_hash = %s",  # noqa: S608
+            (account_id, token_hash),
+        )
+        return await cursor.fetchone()
+
+
+async def claim(
+    conn: Connection, account_id: UUID, batch: BatchRow, *, worker_id: UUID, epoch: int, token_hash: bytes, lease: int
+) -> BatchRow | None:
+    """Gives a batch to a worker under a new epoch, if it is as it was read. None: somebody was faster."""
+    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
+        await cursor.execute(
+            f"""
+            UPDATE run_batches SET status = 'RUNNING', worker_id = %(worker)s, epoch = %(epoch)s,
+                token_hash = %(token)s, lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s),
+                started_at = coalesce(started_at, clock_timestamp())
+            WHERE {_KEY} AND status IN ('QUEUED', 'RUNNING') AND epoch = %(before)s
+            RETURNING {_BATCH}
+            """,  # noqa: S608
+            _key(account_id, batch, worker=worker_id, epoch=epoch, token=token_hash, lease=lease, before=batch.epoch),
+        )
+        return await cursor.fetchone()
+
+
+async def requeue(conn: Connection, account_id: UUID, batch: BatchRow, nonce: str) -> bool:
+    """Takes a batch from a silent worker: a new nonce, a new epoch; never one whose apply began."""
+    cursor = await conn.execute(
+        f"""
+        UPDATE run_batches SET status = 'QUEUED', worker_id = NULL, token_hash = NULL, lease_expires_at = NULL,
+            epoch = epoch + 1, nonce = %(nonce)s
+        WHERE {_KEY} AND status IN ('QUEUED', 'RUNNING') AND epoch = %(before)s AND apply_started_at IS NULL
+        """,  # noqa: S608
+        _key(account_id, batch, nonce=nonce, before=batch.epoch),
+    )
+    return cursor.rowcount == 1
+
+
+async def renew(conn: Connection, account_id: UUID, batch: BatchRow, lease: int) -> Any:
+    """Renews the lease under the batch's epoch and gives its new end; None when it was lost."""
+    cursor = await conn.execute(
+        f"""
+        UPDATE run_batches SET lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        WHERE {_KEY} AND status = 'RUNNING' AND epoch = %(epoch)s RETURNING lease_expires_at
+        """,  # noqa: S608
+        _key(account_id, batch, lease=lease, epoch=batch.epoch),
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def start(conn: Connection, account_id: UUID, batch: BatchRow, start_token: UUID) -> bool:
+    """Commits that an apply begins, once; True again for the same start token and epoch."""
+    cursor = await conn.execute(
+        f"""
+        UPDATE run_batches
+        SET start_token = %(token)s, apply_started_at = coalesce(apply_started_at, clock_timestamp())
+        WHERE {_KEY} AND phase = 'APPLY' AND status = 'RUNNING' AND epoch = %(epoch)s
+            AND (start_token IS NULL OR start_token = %(token)s)
+        """,  # noqa: S608
+        _key(account_id, batch, token=start_token, epoch=batch.epoch),
+    )
+    return cursor.rowcount == 1
+
+
+async def finish(conn: Connection, account_id: UUID, batch: BatchRow, outcome: Outcome, exit_code: int) -> bool:
+    """Ends a batch under its epoch; False when it has ended, or is another's."""
+    status = {Outcome.SUCCEEDED: "SUCCEEDED", Outcome.GONE: "CANCELED"}.get(outcome, "FAILED")
+    cursor = await conn.execute(
+        f"""
+        UPDATE run_batches SET status = %(status)s, outcome = %(outcome)s, exit_code = %(code)s,
+            finished_at = clock_timestamp()
+        WHERE {_KEY} AND status IN ('QUEUED', 'RUNNING') AND epoch = %(epoch)s
+        """,  # noqa: S608
+        _key(account_id, batch, status=status, outcome=outcome.value, code=exit_code, epoch=batch.epoch),
+    )
+    return cursor.rowcount == 1
+
+
+async def drop_open(conn: Connection, account_id: UUID, run_id: UUID) -> None:
+    """Ends all batches of a run that no worker has begun: their tasks find nothing to claim."""
+    await conn.execute(
+        """
+        UPDATE run_batches SET status = 'CANCELED', finished_at = clock_timestamp()
+        WHERE account_id = %s AND run_id = %s AND status = 'QUEUED'
+        """,
+        (account_id, run_id),
+    )

@@ -1,0 +1,288 @@
+"""What agents and runners may do with batches: claim, plan, apply, report. Every call is checked in SQL against worker, batch and epoch."""
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from typing import Any
+from uuid import UUID
+
+from stackly_engine import exact, plans
+from stackly_server.access import Batch, Kind, Subject
+from stackly_server.crash import crash_point
+from stackly_server.database import Connection, Database, Transaction
+from stackly_server.errors import Conflict, Denied, Invalid, NotFound, NotNow, Unauthenticated
+from stackly_server.hub import Hub
+from stackly_server.limits import PLAN_BYTES
+from stackly_server.runs import batch_store, changes, store
+from stackly_server.runs.model import DONE, BatchRow, Outcome, Phase, Run, RunType, Status
+from stackly_server.runs.ports import Blobs, Keys, Lease
+from stackly_server.runs.progress import Progress
+from stackly_server.runs.submitted import SubmittedPlan
+from stackly_server.stacks.service import StackService, StackState
+from stackly_server.states.model import NewState, Refusal
+from stackly_server.states.service import StateService
+from stackly_server.workers.service import WorkerService
+
+_TOKEN = "stkr_"  # noqa: S105
+
+
+class BatchService:
+    """Batches, for those who work on them."""
+
+    def __init__(
+        self, db: Database, hub: Hub, keys: Keys, blobs: Blobs, stacks: StackService, states: StateService,
+        workers: WorkerService, progress: Progress, lease_seconds: int,
+    ) -> None:  # fmt: skip
+        self._db = db
+        self._hub = hub
+        self._keys = keys
+        self._blobs = blobs
+        self._stacks = stacks
+        self._states = states
+        self._workers = workers
+        self._progress = progress
+        self._lease_seconds = lease_seconds
+
+    async def identify(self, token: str) -> Subject:
+        """The runner behind a run token. A token that another claim replaced is a lost lease."""
+        account_id = _account_of(token)
+        async with self._db.read(account_id) as conn:
+            batch = await batch_store.by_token(conn, account_id, _hash(token))
+            if batch is None:
+                raise Conflict("LEASE_LOST", "This batch belongs to another runner now, or is no more.")
+            account = await self._stacks.account_name(conn, account_id)
+        return Subject(
+            Kind.RUN, account_id, account, f"runs/{batch.run_id}/{batch.step}", worker_id=batch.worker_id,
+            batch=Batch(batch.run_id, batch.plan_number, batch.phase.value, batch.batch, batch.epoch),
+        )  # fmt: skip
+
+    async def claim(self, subject: Subject, ref: Batch, nonce: str) -> Lease:
+        """Gives a batch to a worker whose proved capabilities fit, for a task that it got."""
+        if subject.worker_id is None:
+            raise Denied("PERMISSION_DENIED", "Only a worker may claim a batch.")
+        token = _new_token(subject.tenant)
+        async with self._db.transaction(subject) as tx:
+            run, state, batch = await self._load(tx.conn, subject.tenant, ref, lock=True)
+            if not secrets.compare_digest(batch.nonce, nonce):
+                raise Conflict("LEASE_LOST", "This task was handed out anew: its nonce is no longer good.")
+            self._claimable(run, batch, subject.worker_id)
+            await self._workers.require_fit(tx.conn, subject, state.namespace_id, run.selector_hash)
+            epoch = await self._next_epoch(tx, run, state, batch)
+            claimed = await self._claim(tx, batch, subject.worker_id, epoch, token)
+            await self._begun(tx, run, state, claimed, subject.worker_id)
+        crash_point("api.claim.after_commit")
+        return Lease(token, epoch, self._lease_seconds, str(state.id))
+
+    async def reclaim(self, subject: Subject, ref: Batch) -> Lease:
+        """Gives a batch back to the worker that held it, for a runner that hands in what a dead one left."""
+        token = _new_token(subject.tenant)
+        async with self._db.transaction(subject) as tx:
+            run, state, batch = await self._load(tx.conn, subject.tenant, ref, lock=True)
+            if batch.worker_id is None or batch.worker_id != subject.worker_id or batch.finished_at is not None:
+                raise Conflict("LEASE_LOST", "This batch is no longer this worker's.")
+            epoch = await self._next_epoch(tx, run, state, batch)
+            await self._claim(tx, batch, batch.worker_id, epoch, token)
+        return Lease(token, epoch, self._lease_seconds, str(state.id))
+
+    async def status(self, subject: Subject, ref: Batch) -> BatchRow:
+        """What is known of a batch that the worker holds or held."""
+        async with self._db.read(subject.tenant) as conn:
+            _, _, batch = await self._load(conn, subject.tenant, ref)
+        if batch.worker_id != subject.worker_id:
+            raise NotFound("batch", str(ref.run_id))
+        return batch
+
+    async def submit_plan(self, subject: Subject, plan: SubmittedPlan) -> str:
+        """Records a plan under a digest computed here, and gives the digest. The same plan again is answered again."""
+        if len(plan.bundle) + len(plan.projected) > PLAN_BYTES:
+            raise Invalid("LIMIT_EXCEEDED", "A plan is at most 256 MiB.", limit="PLAN_BYTES")
+        plan.check()
+        projected = await asyncio.to_thread(plans.ProjectedPlan.from_bytes, plan.projected)
+        async with self._db.read(subject.tenant) as conn:
+            run, state, batch = await self.held(conn, subject)
+            variables = await self._stacks.blueprint(conn, state, run.to_commit)
+            head = await self._states.head(conn, subject.tenant, state.id)
+        values = {**variables.variables, **run.variables, **await self.secret_variables(subject.tenant, run, state)}
+        key = await self._states.hash_key(subject.tenant, head)
+        hashed = plans.variables_hash({name: exact.loads(text.encode()) for name, text in values.items()}, key)
+        digest = plans.digest(projected, source=plan.tree_sha256, engine=plan.engine, variables=hashed)
+        blob = f"{subject.tenant}/plans/{run.id}/{batch.plan_number}-{batch.epoch}"
+        await self._blobs.put_new(blob, await self._keys.seal(subject.tenant, "plan", blob, plan.bundle))
+        row = plan.row(run, batch.plan_number, digest, blob, projected)
+        async with self._db.transaction(subject) as tx:
+            await self.held(tx.conn, subject, lock=True)
+            if await store.insert_plan(tx.conn, tx.account_id, row):
+                shown = changes.resource_changes(projected)
+                await store.insert_changes(tx.conn, tx.account_id, run.id, batch.plan_number, shown)
+        return digest
+
+    async def start_apply(self, subject: Subject, start_token: UUID) -> None:
+        """Commits that the apply begins: once for a plan, whoever asks."""
+        async with self._db.transaction(subject) as tx:
+            run, state, batch = await self.held(tx.conn, subject, lock=True)
+            if run.status not in {Status.APPLY_QUEUED, Status.APPLYING}:
+                raise Conflict("LEASE_LOST", "The run is not to be applied any more.", status=run.status.value)
+            if not await batch_store.start(tx.conn, tx.account_id, batch, start_token):
+                raise NotNow("ALREADY_STARTED", "This plan is being applied, or was.")
+            if run.status is Status.APPLY_QUEUED:
+                await self._progress.step(tx, run, state, Status.APPLYING)
+        crash_point("api.start_apply.after_commit")
+
+    async def write_state(
+        self, subject: Subject, serial: int, lineage: str, sha256: str, data: bytes
+    ) -> Refusal | None:
+        """A new whole state document. None: taken. Else it is kept aside."""
+        async with self._db.read(subject.tenant) as conn:
+            run, state, batch = await self.held(conn, subject)
+        new = NewState(state.id, run.id, batch.epoch, serial, lineage, sha256)
+        return await self._states.write(subject, new, data)
+
+    async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
+        """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
+        batch_id = _batch(subject)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait_seconds
+        with self._hub.waiter(f"run/{batch_id.run_id}") as waiter:
+            while True:
+                async with self._db.transaction(subject) as tx:
+                    run, _, batch = await self.held(tx.conn, subject)
+                    lease_end = await batch_store.renew(tx.conn, tx.account_id, batch, self._lease_seconds)
+                if lease_end is None:
+                    raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
+                stop = run.status is Status.CANCELING or run.status in DONE
+                if stop or not await waiter.wait(max(0.0, end - loop.time())):
+                    return lease_end, stop, run.cancel_force
+
+    async def finish(self, subject: Subject, outcome: Outcome, error: Any, suspects: list[str], exit_code: int) -> None:
+        """The end of a batch, and what follows from it. The same report again changes nothing."""
+        async with self._db.transaction(subject) as tx:
+            run, state, batch = await self._of(tx.conn, subject, lock=True)
+            if batch.finished_at is not None:
+                return
+            if batch.epoch != _batch(subject).epoch or not await batch_store.finish(
+                tx.conn, tx.account_id, batch, outcome, exit_code
+            ):
+                raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
+            await self.ended(tx, run, state, batch, outcome, error, suspects)
+        crash_point("api.finish.after_commit")
+
+    async def ended(
+        self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any, suspects: list[str],
+    ) -> None:  # fmt: skip
+        """What follows from the end of a batch."""
+        if run.done:
+            return  # superseded meanwhile
+        if batch.phase is Phase.APPLY:
+            if suspects:
+                await store.set_suspects(tx.conn, tx.account_id, run.id, suspects)
+            await self._apply_ended(tx, run, state, batch, outcome, error)
+            return
+        plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
+        if run.status is Status.CANCELING or outcome is Outcome.GONE:
+            await self._progress.step(tx, run, state, Status.CANCELED)
+        elif outcome is Outcome.SUCCEEDED and plan is not None:
+            await self._progress.planned(tx, run, state, plan)
+        else:
+            await self._progress.step(tx, run, state, Status.FAILED, error=error or _lost("planning"))
+            await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
+
+    async def secret_variables(self, account_id: UUID, run: Run, state: StackState) -> dict[str, str]:
+        """Secret variables by name: those of the stack state, with those of the run on top."""
+        values = await self._stacks.secret_variables(account_id, state)
+        if run.secret_variables is not None:
+            opened = await self._keys.open(account_id, "secret", secrets_place(run.id), run.secret_variables)
+            values = {**values, **exact.loads(opened)}
+        return values
+
+    async def held(self, conn: Connection, subject: Subject, *, lock: bool = False) -> tuple[Run, StackState, BatchRow]:
+        """The caller's batch with its run and stack state, while the caller holds it."""
+        run, state, batch = await self._of(conn, subject, lock=lock)
+        if batch.finished_at is not None or batch.epoch != _batch(subject).epoch:
+            raise Conflict("LEASE_LOST", "This batch has ended, or belongs to another runner now.")
+        return run, state, batch
+
+    async def _of(self, conn: Connection, subject: Subject, *, lock: bool = False) -> tuple[Run, StackState, BatchRow]:
+        return await self._load(conn, subject.tenant, _batch(subject), lock=lock)
+
+    async def _load(
+        self, conn: Connection, account_id: UUID, ref: Batch, *, lock: bool = False
+    ) -> tuple[Run, StackState, BatchRow]:
+        run = await store.get(conn, account_id, ref.run_id, lock=lock)
+        batch = await batch_store.find(
+            conn, account_id, ref.run_id, ref.plan_number, Phase(ref.phase), ref.batch, lock=lock
+        )
+        if run is None or batch is None:
+            raise NotFound("batch", str(ref.run_id))
+        return run, await self._stacks.state_by_id(conn, account_id, run.stack_state_id), batch
+
+    @staticmethod
+    def _claimable(run: Run, batch: BatchRow, worker_id: UUID) -> None:
+        if batch.apply_started_at is not None:
+            raise NotNow("ALREADY_STARTED", "This plan is being applied, or was.")
+        if run.done or run.status is Status.CANCELING or batch.finished_at is not None:
+            raise Conflict("LEASE_LOST", "This batch is not wanted any more.", status=run.status.value)
+        if batch.worker_id not in {None, worker_id} and batch.lease_live:
+            raise Conflict("LEASE_LOST", "Another worker has this batch.")
+
+    async def _next_epoch(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow) -> int:
+        """For an apply the lock's epoch, so that one number fences both the batch and the state."""
+        if batch.phase is Phase.APPLY:
+            return await self._states.fence(tx, state.id, run.id)
+        return batch.epoch + 1
+
+    async def _claim(self, tx: Transaction, batch: BatchRow, worker_id: UUID, epoch: int, token: str) -> BatchRow:
+        claimed = await batch_store.claim(
+            tx.conn, tx.account_id, batch, worker_id=worker_id, epoch=epoch, token_hash=_hash(token),
+            lease=self._lease_seconds,
+        )  # fmt: skip
+        if claimed is None:
+            raise Conflict("LEASE_LOST", "Another was faster.")
+        return claimed
+
+    async def _begun(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, worker_id: UUID) -> None:
+        if batch.phase is Phase.PLAN and run.status is Status.QUEUED:
+            await self._progress.step(tx, run, state, Status.PLANNING, worker_id=worker_id)
+        else:
+            await store.set_worker(tx.conn, tx.account_id, run.id, worker_id)
+            self._progress.wake(tx, run.id)
+
+    async def _apply_ended(
+        self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any
+    ) -> None:
+        if batch.apply_started_at is None and outcome is Outcome.SUCCEEDED:
+            raise Invalid("VALIDATION_FAILED", "An apply that did not begin cannot have succeeded.")
+        await self._progress.applied(tx, run, state, outcome, error or _lost("applying"))
+
+
+def secrets_place(run_id: UUID) -> str:
+    """Where the secret variables of a run belong."""
+    return f"run-variables/{run_id}"
+
+
+def _lost(doing: str) -> dict[str, Any]:
+    return {"reason": "WORKER_LOST", "message": f"The worker was lost while it was {doing}."}
+
+
+def _batch(subject: Subject) -> Batch:
+    if subject.batch is None:
+        raise Denied("PERMISSION_DENIED", "Only a runner may call this.")
+    return subject.batch
+
+
+def _new_token(account_id: UUID) -> str:
+    raw = account_id.bytes + secrets.token_bytes(32)
+    return _TOKEN + base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _account_of(token: str) -> UUID:
+    body = token.removeprefix(_TOKEN)
+    try:
+        raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+        return UUID(bytes=raw[:16])
+    except ValueError:
+        raise Unauthenticated("TOKEN_INVALID", "This is no run token.") from None
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

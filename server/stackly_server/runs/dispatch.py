@@ -1,0 +1,58 @@
+"""Outbox lines of runs as calls on Temporal: a line is told at least once, a workflow started once."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from stackly_server.database import Database
+from stackly_server.runs.model import Phase
+from stackly_server.runs.ports import Namespaces
+from stackly_server.runs.progress import workflow_id
+from stackly_server.runs.settling import SettleService
+
+
+class Workflows(Protocol):
+    """Starts and stops workflows."""
+
+    async def start(
+        self, temporal_namespace: str, account_id: UUID, workflow: str, workflow_id: str, argument: Any
+    ) -> None:
+        """Starts a workflow by name under a natural id; harmless when it runs or ended well before."""
+        ...
+
+    async def cancel(self, temporal_namespace: str, account_id: UUID, workflow_id: str) -> None:
+        """Cancels a workflow; harmless when it has ended or never was."""
+        ...
+
+
+class RunDispatch:
+    """The handlers of the relay for runs."""
+
+    def __init__(self, db: Database, workflows: Workflows, settling: SettleService, namespaces: Namespaces) -> None:
+        self._db = db
+        self._workflows = workflows
+        self._settling = settling
+        self._namespaces = namespaces
+
+    async def plan(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
+        """A plan is wanted."""
+        await self._start(account_id, payload, Phase.PLAN, "PlanWorkflow")
+
+    async def apply(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
+        """An apply may begin."""
+        await self._start(account_id, payload, Phase.APPLY, "ApplyWorkflow")
+
+    async def stop_workflow(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
+        """A task that no worker took is no longer wanted."""
+        async with self._db.read(account_id) as conn:
+            namespace = await self._namespaces.by_id(conn, account_id, UUID(payload["namespace_id"]))
+        await self._workflows.cancel(namespace.temporal_namespace, account_id, payload["workflow_id"])
+
+    async def _start(self, account_id: UUID, payload: Mapping[str, Any], phase: Phase, workflow: str) -> None:
+        run_id, number = UUID(payload["run_id"]), int(payload["number"])
+        found = await self._settling.input(account_id, run_id, number, phase)
+        if found is None:
+            return
+        wanted, temporal_namespace = found
+        name = workflow_id(run_id, phase, number)
+        await self._workflows.start(temporal_namespace, account_id, workflow, name, wanted)

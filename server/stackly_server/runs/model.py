@@ -1,0 +1,229 @@
+"""Runs, plans, batches and approvals, and which step may follow which: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+BATCH = "b1"
+"""The one batch of a run that plans the root whole."""
+WHOLE = ("*",)
+"""The slices of a batch that plans the root whole."""
+
+
+class RunType(StrEnum):
+    """What a run does."""
+
+    APPLY = "APPLY"
+    PLAN_ONLY = "PLAN_ONLY"
+    DESTROY = "DESTROY"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    API = "API"
+    PUSH = "PUSH"
+
+
+class Status(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "QUEUED"
+    PLANNING = "PLANNING"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    APPLY_QUEUED = "APPLY_QUEUED"
+    APPLYING = "APPLYING"
+    CANCELING = "CANCELING"
+    PLANNED_AND_FINISHED = "PLANNED_AND_FINISHED"
+    APPLIED = "APPLIED"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    SUPERSEDED = "SUPERSEDED"
+    CANCELED = "CANCELED"
+
+
+DONE = frozenset({
+    Status.PLANNED_AND_FINISHED, Status.APPLIED, Status.FAILED, Status.REJECTED, Status.EXPIRED, Status.SUPERSEDED,
+    Status.CANCELED,
+})  # fmt: skip
+
+FOLLOWS: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.PLANNING, Status.FAILED, Status.SUPERSEDED, Status.CANCELED}),
+    Status.PLANNING: frozenset({
+        Status.QUEUED, Status.AWAITING_APPROVAL, Status.APPLY_QUEUED, Status.PLANNED_AND_FINISHED, Status.FAILED,
+        Status.SUPERSEDED, Status.CANCELING, Status.CANCELED,
+    }),
+    Status.AWAITING_APPROVAL: frozenset({
+        Status.APPLY_QUEUED, Status.REJECTED, Status.EXPIRED, Status.SUPERSEDED, Status.CANCELED, Status.FAILED,
+    }),
+    Status.APPLY_QUEUED: frozenset({
+        Status.APPLYING, Status.QUEUED, Status.AWAITING_APPROVAL, Status.CANCELED, Status.FAILED,
+    }),
+    Status.APPLYING: frozenset({Status.APPLIED, Status.FAILED, Status.CANCELING}),
+    Status.CANCELING: frozenset({Status.CANCELED, Status.APPLIED, Status.FAILED, Status.PLANNED_AND_FINISHED}),
+    **{status: frozenset() for status in DONE},
+}  # fmt: skip
+"""Which status may follow which. Each step in SQL is guarded by it."""
+
+SUPERSEDABLE = (Status.QUEUED, Status.PLANNING, Status.AWAITING_APPROVAL)
+"""A newer push takes the place of older pushes' runs in these."""
+
+
+def before(target: Status) -> list[str]:
+    """The statuses from which a run may come to `target`."""
+    return sorted(status.value for status, following in FOLLOWS.items() if target in following)
+
+
+class Phase(StrEnum):
+    """What is done with a batch."""
+
+    PLAN = "PLAN"
+    APPLY = "APPLY"
+
+
+class BatchStatus(StrEnum):
+    """Where a batch is in its life."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class Outcome(StrEnum):
+    """How a runner says that its batch ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    GONE = "GONE"
+    LOST = "LOST"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of `runs`."""
+
+    id: UUID
+    stack_state_id: UUID
+    number: int
+    type: RunType
+    trigger: Trigger
+    status: Status
+    from_commit: str
+    to_commit: str
+    message: str
+    auto_apply: bool
+    variables: Mapping[str, str]
+    secret_variables: bytes | None
+    creator: str
+    delivery_id: str
+    selector_hash: str
+    plan_number: int
+    plan_digest: str
+    expires_at: datetime | None
+    worker_id: UUID | None
+    error: Mapping[str, Any] | None
+    suspects: tuple[str, ...]
+    status_times: Mapping[str, str]
+    cancel_force: bool
+    log_size: int
+    version: int
+    done_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self.status in DONE
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a caller asks for. `commit` empty: the stack state's desired commit. Variables are JSON texts by name."""
+
+    type: RunType
+    trigger: Trigger = Trigger.API
+    commit: str = ""
+    message: str = ""
+    auto_apply: bool = False
+    variables: Mapping[str, str] | None = None
+    secret_variables: Mapping[str, str] | None = None
+    delivery_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A row of `plans`."""
+
+    run_id: UUID
+    number: int
+    digest: str
+    has_changes: bool
+    summary: Mapping[str, int]
+    output_changes: list[Mapping[str, Any]]
+    engine: str
+    platform: str
+    commit_hash: str
+    tree_sha256: str
+    state_serial: int
+    state_lineage: str
+    plan_blob: str
+    plan_sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A row of `approvals`: a member's word on one plan under one set of policies."""
+
+    member: str
+    groups: tuple[str, ...]
+    approved: bool
+    plan_digest: str
+    commit_hash: str
+    serial: int
+    policies: tuple[str, ...]
+    comment: str
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A row of `run_batches`."""
+
+    run_id: UUID
+    plan_number: int
+    phase: Phase
+    batch: str
+    slices: tuple[str, ...]
+    status: BatchStatus
+    task_queue: str
+    nonce: str
+    worker_id: UUID | None
+    epoch: int
+    lease_live: bool
+    start_token: UUID | None
+    apply_started_at: datetime | None
+    outcome: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def step(self) -> str:
+        """The word for it in steps and logs, such as `plan-1-b1`."""
+        return f"{self.phase.value.lower()}-{self.plan_number}-{self.batch}"
+
+
+def counts(approval: Approval, run: Run, policies: tuple[str, ...]) -> bool:
+    """Whether a word is on the run's current plan, commit and policies (decision 13)."""
+    return (
+        approval.plan_digest == run.plan_digest
+        and approval.commit_hash == run.to_commit
+        and approval.policies == policies
+    )

@@ -1,0 +1,216 @@
+"""How runs go on: each step one guarded UPDATE with its event, audit entry and outbox line, in the caller's transaction."""
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from stackly_server.database import Connection, Transaction
+from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
+from stackly_server.policies.model import Facts, Verdict, evaluate
+from stackly_server.policies.service import PolicyService
+from stackly_server.runs import batch_store, store
+from stackly_server.runs.model import (
+    BATCH,
+    SUPERSEDABLE,
+    WHOLE,
+    BatchRow,
+    BatchStatus,
+    Outcome,
+    Phase,
+    Plan,
+    Run,
+    RunType,
+    Status,
+    Trigger,
+)
+from stackly_server.runs.ports import Namespaces
+from stackly_server.runs.verdict import after_apply, after_plan, votes
+from stackly_server.stacks.service import StackService, StackState
+from stackly_server.states.service import StateService
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the policies in force say of a run's current plan; `policies` are those that apply, as `name@revision`."""
+
+    verdict: Verdict
+    policies: tuple[str, ...]
+
+
+class Progress:
+    """Moves runs. Nothing here opens a transaction or calls outside of the database."""
+
+    def __init__(
+        self, stacks: StackService, states: StateService, policies: PolicyService, namespaces: Namespaces
+    ) -> None:
+        self._stacks = stacks
+        self._states = states
+        self._policies = policies
+        self._namespaces = namespaces
+
+    async def judge(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Judged:
+        """Judges the current plan by the policies in force now and the words given on it."""
+        facts = await self._facts(conn, account_id, run, state)
+        policies, applying = await self._policies.in_force(conn, account_id, facts)
+        given = (await store.approvals(conn, account_id, [run.id]))[run.id]
+        return Judged(evaluate(policies, facts, votes(given, run, applying)), applying)
+
+    async def queue_plan(self, tx: Transaction, run: Run, state: StackState) -> None:
+        """Hands the wanted plan of a queued run to the workers."""
+        await self._queue(tx, run, state, Phase.PLAN)
+
+    async def planned(self, tx: Transaction, run: Run, state: StackState, plan: Plan) -> None:
+        """A plan is there: ends the run, asks people, or puts it in line to apply."""
+        judged = await self.judge(tx.conn, tx.account_id, _with_plan(run, plan), state)
+        target = after_plan(run, plan.has_changes, judged.verdict)
+        columns: dict[str, Any] = {"plan_digest": plan.digest}
+        if target is Status.AWAITING_APPROVAL:
+            columns["expires_at"] = judged.verdict.expires_seconds or APPROVAL_SECONDS_DEFAULT
+        if target is Status.FAILED:
+            columns["error"] = {"reason": "POLICY_DENIED", "message": "; ".join(judged.verdict.deny)}
+        moved = await self.step(tx, run, state, target, **columns)
+        if moved is None:
+            return
+        if target is Status.PLANNED_AND_FINISHED and run.type is not RunType.PLAN_ONLY:
+            destroyed = run.type is RunType.DESTROY
+            await self._stacks.applied(tx, state.id, run.to_commit, run.id, destroyed)
+        if target is Status.APPLY_QUEUED:
+            await self.advance(tx, state)
+
+    async def voted(self, tx: Transaction, run: Run, state: StackState) -> Run:
+        """Somebody gave a word on the current plan: goes on when that was the last one missing."""
+        judged = await self.judge(tx.conn, tx.account_id, run, state)
+        if not judged.verdict.satisfied:
+            return run
+        moved = await self.step(tx, run, state, Status.APPLY_QUEUED)
+        if moved is None:
+            return run
+        await self.advance(tx, state)
+        return await self._again(tx, moved)
+
+    async def advance(self, tx: Transaction, state: StackState) -> None:
+        """Lets the oldest waiting run of a stack state apply, when the lock is free and its plan still fits.
+
+        Called whenever a run comes to wait, and whenever the lock is given back. The head's row lock puts callers in
+        line. A state that moved since the plan sends the run back to plan again; an equal digest keeps its approvals.
+        """
+        head = await self._states.head(tx.conn, tx.account_id, state.id, lock=True)
+        for run in await store.open_runs(tx.conn, tx.account_id, state.id, [Status.APPLY_QUEUED]):
+            if await batch_store.find(tx.conn, tx.account_id, run.id, run.plan_number, Phase.APPLY, BATCH):
+                return  # it holds the lock already
+            plan = await store.plan(tx.conn, tx.account_id, run.id, run.plan_number)
+            if plan is None or (plan.state_serial, plan.state_lineage) != (head.serial, head.lineage):
+                await self._plan_again(tx, run, state)
+            elif not (await self.judge(tx.conn, tx.account_id, run, state)).verdict.satisfied:
+                await self.step(tx, run, state, Status.AWAITING_APPROVAL, expires_at=APPROVAL_SECONDS_DEFAULT)
+            elif await self._states.acquire(tx, state.id, run.id, self.name(tx, state, run)):
+                await self._queue(tx, run, state, Phase.APPLY)
+                return
+
+    async def supersede(self, tx: Transaction, state: StackState, newer: Run) -> None:
+        """Ends the runs of older pushes that have not come to apply."""
+        for run in await store.open_runs(tx.conn, tx.account_id, state.id, SUPERSEDABLE):
+            if run.trigger is Trigger.PUSH and run.number < newer.number:
+                await self.step(tx, run, state, Status.SUPERSEDED, by=f"run-{newer.number}")
+
+    async def applied(self, tx: Transaction, run: Run, state: StackState, outcome: Outcome, error: Any) -> None:
+        """An apply ended: records what became of the stack state, gives the lock back, lets the next one go on."""
+        target = after_apply(run, outcome)
+        moved = await self.step(tx, run, state, target, error=error if target is Status.FAILED else None)
+        if moved is None:
+            return
+        if target is Status.APPLIED:
+            await self._stacks.applied(tx, state.id, run.to_commit, run.id, run.type is RunType.DESTROY)
+        else:
+            await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
+        await self._states.release(tx, state.id, run.id)
+        await self.advance(tx, state)
+
+    async def step(
+        self, tx: Transaction, run: Run, state: StackState, target: Status, by: str = "", **columns: Any
+    ) -> Run | None:
+        """One step of a run's life, told to all. None: the run is no longer where it could take it."""
+        moved = await store.step(tx.conn, tx.account_id, run.id, target, **columns)
+        if moved is None:
+            return None
+        facts = {"status": target.value, **({"by": by} if by else {})}
+        tx.tell(f"run.{_EVENTS[target]}", self.name(tx, state, run), **facts)
+        self.wake(tx, run.id)
+        if moved.done:
+            await batch_store.drop_open(tx.conn, tx.account_id, run.id)
+            if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
+                phase = Phase.PLAN if run.status is Status.QUEUED else Phase.APPLY
+                tx.send("stop_workflow", str(run.id), {"workflow_id": workflow_id(run.id, phase, run.plan_number),
+                                                       "namespace_id": str(state.namespace_id)})  # fmt: skip
+        return moved
+
+    def wake(self, tx: Transaction, run_id: UUID) -> None:
+        """Wakes whoever waits for the run, or for any run of the account."""
+        tx.wake(f"run/{run_id}")
+        tx.wake(f"runs/{tx.account_id}")
+
+    def name(self, tx: Transaction, state: StackState, run: Run) -> str:
+        """The run's resource name."""
+        return run_name(tx.subject.account, state.name, run.number)
+
+    async def _plan_again(self, tx: Transaction, run: Run, state: StackState) -> None:
+        moved = await self.step(tx, run, state, Status.QUEUED, plan_number=run.plan_number + 1)
+        if moved is not None:
+            await self._queue(tx, moved, state, Phase.PLAN)
+
+    async def _queue(self, tx: Transaction, run: Run, state: StackState, phase: Phase) -> None:
+        namespace = await self._namespaces.by_id(tx.conn, tx.account_id, state.namespace_id)
+        batch = BatchRow(
+            run_id=run.id, plan_number=run.plan_number, phase=phase, batch=BATCH, slices=WHOLE,
+            status=BatchStatus.QUEUED, task_queue=f"{namespace.temporal_namespace}.{run.selector_hash}",
+            nonce=secrets.token_urlsafe(24), worker_id=None, epoch=0, lease_live=False, start_token=None,
+            apply_started_at=None, outcome=None, started_at=None, finished_at=None,
+        )  # fmt: skip
+        await batch_store.insert(tx.conn, tx.account_id, batch)
+        tx.send(phase.value.lower(), str(run.id), {"run_id": str(run.id), "number": run.plan_number, "batch": BATCH})
+
+    async def _facts(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Facts:
+        blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
+        return Facts(
+            stack=state.name,
+            environment=blueprint.environment or None,
+            labels=blueprint.labels,
+            policies=tuple(blueprint.policies),
+            groups=await self._policies.groups(conn, account_id),
+            auto_apply=run.auto_apply,
+        )
+
+    async def _again(self, tx: Transaction, run: Run) -> Run:
+        return await store.get(tx.conn, tx.account_id, run.id) or run
+
+
+def run_name(account: str, stack_state: str, number: int) -> str:
+    """The resource name of a run."""
+    return f"accounts/{account}/stackStates/{stack_state}/runs/run-{number}"
+
+
+def workflow_id(run_id: UUID, phase: Phase, number: int) -> str:
+    """The natural id of the workflow that hands out a phase of a run."""
+    return f"run/{run_id}/{phase.value.lower()}/{number}"
+
+
+def _with_plan(run: Run, plan: Plan) -> Run:
+    return replace(run, plan_digest=plan.digest)
+
+
+_EVENTS = {
+    Status.QUEUED: "queued",
+    Status.PLANNING: "planning",
+    Status.AWAITING_APPROVAL: "approval_requested",
+    Status.APPLY_QUEUED: "apply_queued",
+    Status.APPLYING: "applying",
+    Status.CANCELING: "canceling",
+    Status.PLANNED_AND_FINISHED: "planned",
+    Status.APPLIED: "applied",
+    Status.FAILED: "failed",
+    Status.REJECTED: "rejected",
+    Status.EXPIRED: "expired",
+    Status.SUPERSEDED: "superseded",
+    Status.CANCELED: "canceled",
+}

@@ -1,0 +1,210 @@
+"""RunnerService and WorkerTaskService on the wire."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from google.protobuf.json_format import MessageToDict
+
+from stackly.v1 import runs_pb2
+from stackly.worker.v1 import runner_service_pb2 as runner
+from stackly.worker.v1 import tasks_pb2
+from stackly.worker.v1 import worker_task_service_pb2 as tasks
+from stackly_server.access import Batch, Subject
+from stackly_server.errors import Invalid, TooMuch
+from stackly_server.limits import CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.runs.batches import BatchService
+from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.model import Outcome
+from stackly_server.runs.ports import Lease
+from stackly_server.runs.submitted import SubmittedPlan
+from stackly_server.runs.wire import timestamp
+
+_OUTCOMES = {
+    tasks_pb2.BATCH_OUTCOME_SUCCEEDED: Outcome.SUCCEEDED,
+    tasks_pb2.BATCH_OUTCOME_FAILED: Outcome.FAILED,
+    tasks_pb2.BATCH_OUTCOME_GONE: Outcome.GONE,
+    tasks_pb2.BATCH_OUTCOME_LOST: Outcome.LOST,
+}
+_LINK, _PROGRAM = 0o120000, 0o100755  # modes of Git
+
+
+class PayloadKeys(Protocol):
+    """Keys of Temporal payloads."""
+
+    async def payload_keys(self, subject: Subject) -> list[tuple[int, bytes]]:
+        """Version and key, newest first."""
+        ...
+
+
+class WorkerTaskServicer:
+    """WorkerTaskService: what agents ask about their tasks."""
+
+    def __init__(self, batches: BatchService, keys: PayloadKeys) -> None:
+        self._batches = batches
+        self._keys = keys
+
+    async def ClaimBatch(self, request: tasks.ClaimBatchRequest, call: Subject) -> tasks.ClaimBatchResponse:
+        return tasks.ClaimBatchResponse(
+            lease=_lease(await self._batches.claim(call, _ref(request.batch), request.nonce))
+        )
+
+    async def ReclaimBatch(self, request: tasks.ReclaimBatchRequest, call: Subject) -> tasks.ReclaimBatchResponse:
+        return tasks.ReclaimBatchResponse(lease=_lease(await self._batches.reclaim(call, _ref(request.batch))))
+
+    async def GetBatchStatus(self, request: tasks.GetBatchStatusRequest, call: Subject) -> tasks.GetBatchStatusResponse:
+        batch = await self._batches.status(call, _ref(request.batch))
+        outcome = f"BATCH_OUTCOME_{batch.outcome or 'UNSPECIFIED'}"
+        return tasks.GetBatchStatusResponse(
+            done=batch.finished_at is not None,
+            outcome=tasks_pb2.BatchOutcome.Value(outcome),
+            apply_started=batch.apply_started_at is not None,
+        )
+
+    async def GetPayloadKeys(
+        self, _request: tasks.GetPayloadKeysRequest, call: Subject
+    ) -> tasks.GetPayloadKeysResponse:
+        keys = await self._keys.payload_keys(call)
+        return tasks.GetPayloadKeysResponse(keys=[tasks.PayloadKey(version=version, key=key) for version, key in keys])
+
+
+class RunnerServicer:
+    """RunnerService: what runners ask and hand in."""
+
+    def __init__(self, batches: BatchService, fetching: FetchService) -> None:
+        self._batches = batches
+        self._fetching = fetching
+
+    async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
+        spec = await self._fetching.spec(call)
+        return runner.GetBatchSpecResponse(
+            batch=_batch_ref(call), run=spec.run_name, run_type=runs_pb2.RunType.Value(f"RUN_TYPE_{spec.run_type}"),
+            commit=spec.commit, root_path=spec.root_path, engine=spec.engine, variables=spec.variables,
+            sensitive_variables=spec.sensitive_variables, hash_key=spec.hash_key, timeout_seconds=spec.timeout_seconds,
+            state_serial=spec.state_serial, state_lineage=spec.state_lineage, plan_sha256=spec.plan_sha256,
+            stop_grace_seconds=STOP_GRACE_SECONDS, step=spec.step, log_offset=spec.log_offset, slices=spec.slices,
+            work_key=spec.work_key,
+        )  # fmt: skip
+
+    async def FetchSource(
+        self, _request: runner.FetchSourceRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchSourceResponse]:
+        count, tree = 0, hashlib.sha256()
+        async for entry, data in self._fetching.source(call):
+            link = data.decode() if entry.mode == _LINK else ""
+            head = runner.SourceEntry(
+                path=entry.path, executable=entry.mode == _PROGRAM, link_target=link, size_bytes=len(data)
+            )
+            yield runner.FetchSourceResponse(entry=head)
+            for start in range(0, 0 if link else len(data), CHUNK_BYTES):
+                yield runner.FetchSourceResponse(chunk=data[start : start + CHUNK_BYTES])
+            tree.update(f"{entry.path}\0{entry.mode:o}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+            count += 1
+        yield runner.FetchSourceResponse(end=runner.SourceEnd(entries=count, tree_sha256=tree.hexdigest()))
+
+    async def FetchState(
+        self, _request: runner.FetchStateRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchStateResponse]:
+        data = await self._fetching.state(call)
+        for chunk, digest in _chunks(data):
+            yield runner.FetchStateResponse(chunk=chunk, sha256=digest)
+
+    async def FetchPlan(
+        self, _request: runner.FetchPlanRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchPlanResponse]:
+        data = await self._fetching.plan(call)
+        for chunk, digest in _chunks(data):
+            yield runner.FetchPlanResponse(chunk=chunk, sha256=digest)
+
+    async def AppendRunLogs(self, request: runner.AppendRunLogsRequest, call: Subject) -> runner.AppendRunLogsResponse:
+        end = await self._fetching.append_log(call, request.offset, request.data)
+        return runner.AppendRunLogsResponse(next_offset=end)
+
+    async def SubmitPlan(
+        self, requests: AsyncIterator[runner.SubmitPlanRequest], call: Subject
+    ) -> runner.SubmitPlanResponse:
+        header, projected, bundle = runner.PlanHeader(), bytearray(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            projected += part.projected
+            bundle += part.plan_file
+            _bounded(len(projected) + len(bundle), PLAN_BYTES, "PLAN_BYTES")
+        plan = SubmittedPlan(
+            engine=header.engine, platform=header.platform, tree_sha256=header.tree_sha256,
+            state_serial=header.state_serial, state_lineage=header.state_lineage,
+            projected_sha256=header.projected_sha256, plan_sha256=header.plan_sha256, projected=bytes(projected),
+            bundle=bytes(bundle),
+        )  # fmt: skip
+        return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
+
+    async def StartApply(self, request: runner.StartApplyRequest, call: Subject) -> runner.StartApplyResponse:
+        await self._batches.start_apply(call, UUID(request.start_token))
+        return runner.StartApplyResponse()
+
+    async def WriteState(
+        self, requests: AsyncIterator[runner.WriteStateRequest], call: Subject
+    ) -> runner.WriteStateResponse:
+        header, document = runner.StateHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            document += part.chunk
+            _bounded(len(document), STATE_BYTES, "STATE_BYTES")
+        refusal = await self._batches.write_state(call, header.serial, header.lineage, header.sha256, bytes(document))
+        return runner.WriteStateResponse(accepted=refusal is None, detail=refusal.value if refusal else "")
+
+    async def RenewLease(self, request: runner.RenewLeaseRequest, call: Subject) -> runner.RenewLeaseResponse:
+        end, stop, force = await self._batches.renew(call, request.wait_seconds)
+        return runner.RenewLeaseResponse(lease_expires_at=timestamp(end), stop=stop, force=force)
+
+    async def FinishBatch(self, request: runner.FinishBatchRequest, call: Subject) -> runner.FinishBatchResponse:
+        if request.outcome not in _OUTCOMES:
+            raise Invalid("VALIDATION_FAILED", "outcome is one of succeeded, failed, gone, lost.")
+        error = None
+        if request.HasField("error"):
+            error = MessageToDict(request.error, preserving_proto_field_name=True)
+            error = {"reason": "FAILED", "message": "", **error, "log_offset": request.error.log_offset}
+        await self._batches.finish(call, _OUTCOMES[request.outcome], error, list(request.suspects), request.exit_code)
+        return runner.FinishBatchResponse()
+
+
+def _ref(batch: tasks_pb2.BatchRef) -> Batch:
+    phase = tasks_pb2.BatchPhase.Name(batch.phase).removeprefix("BATCH_PHASE_")
+    if phase not in {"PLAN", "APPLY"}:
+        raise Invalid("VALIDATION_FAILED", "batch.phase is plan or apply.")
+    try:
+        return Batch(UUID(batch.run_id), batch.plan_number, phase, batch.batch, 0)
+    except ValueError:
+        raise Invalid("VALIDATION_FAILED", "batch.run_id is a UUID.") from None
+
+
+def _batch_ref(call: Subject) -> tasks_pb2.BatchRef | None:
+    if call.batch is None:
+        return None
+    return tasks_pb2.BatchRef(
+        run_id=str(call.batch.run_id),
+        plan_number=call.batch.plan_number,
+        batch=call.batch.batch,
+        phase=tasks_pb2.BatchPhase.Value(f"BATCH_PHASE_{call.batch.phase}"),
+    )
+
+
+def _lease(lease: Lease) -> tasks.BatchLease:
+    message = tasks.BatchLease(run_token=lease.run_token, epoch=lease.epoch, work_key=lease.work_key)
+    message.lease_expires_at.FromDatetime(datetime.now(UTC) + timedelta(seconds=lease.seconds))
+    return message
+
+
+def _chunks(data: bytes) -> list[tuple[bytes, str]]:
+    """Parts of at most 256 KiB; the last one carries the SHA-256 of all. Nothing for no data."""
+    starts = range(0, len(data), CHUNK_BYTES)
+    digest = hashlib.sha256(data).hexdigest()
+    return [(data[start : start + CHUNK_BYTES], digest if start + CHUNK_BYTES >= len(data) else "") for start in starts]
+
+
+def _bounded(size: int, limit: int, name: str) -> None:
+    if size > limit:
+        raise TooMuch("LIMIT_EXCEEDED", f"More than {limit} bytes.", limit=name)

@@ -1,0 +1,40 @@
+"""A plan as a runner hands it in: pure."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from stackly_engine.plans import ProjectedPlan
+from stackly_server.errors import Invalid
+from stackly_server.runs import changes
+from stackly_server.runs.model import Plan, Run
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedPlan:
+    """The projected document (masked), the plan bundle (secret as a whole), and what they are of."""
+
+    engine: str
+    platform: str
+    tree_sha256: str
+    state_serial: int
+    state_lineage: str
+    projected_sha256: str
+    plan_sha256: str
+    projected: bytes
+    bundle: bytes
+
+    def check(self) -> None:
+        """Refuses bytes that are not what the header says."""
+        for data, digest in ((self.projected, self.projected_sha256), (self.bundle, self.plan_sha256)):
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise Invalid("VALIDATION_FAILED", "The plan does not have the SHA-256 of its header.")
+
+    def row(self, run: Run, number: int, digest: str, blob: str, projected: ProjectedPlan) -> Plan:
+        """The row that records it."""
+        return Plan(
+            run_id=run.id, number=number, digest=digest, has_changes=not projected.empty,
+            summary=changes.summary(projected), output_changes=list(changes.output_changes(projected)), engine=self.engine, platform=self.platform, commit_hash=run.to_commit,
+            tree_sha256=self.tree_sha256, state_serial=self.state_serial, state_lineage=self.state_lineage,
+            plan_blob=blob, plan_sha256=self.plan_sha256, created_at=datetime.now(UTC),
+        )  # fmt: skip

@@ -1,0 +1,68 @@
+"""What follows from a plan, a vote or the end of a batch: pure."""
+
+from datetime import datetime
+
+from stackly_server.policies.model import Choice, Verdict, Vote
+from stackly_server.runs.model import Approval, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status, counts
+
+
+def after_plan(run: Run, has_changes: bool, verdict: Verdict) -> Status:  # noqa: FBT001
+    """Where a run goes with a new plan."""
+    if run.type is RunType.PLAN_ONLY or not has_changes:
+        return Status.PLANNED_AND_FINISHED
+    if verdict.deny:
+        return Status.FAILED
+    return Status.APPLY_QUEUED if verdict.satisfied else Status.AWAITING_APPROVAL
+
+
+def after_apply(run: Run, outcome: Outcome) -> Status:
+    """Where a run goes when its apply ended. An apply that came to its end is applied, though it was to be stopped."""
+    if outcome is Outcome.SUCCEEDED:
+        return Status.APPLIED
+    if run.status is Status.CANCELING and outcome is not Outcome.LOST:
+        return Status.CANCELED
+    return Status.FAILED
+
+
+def votes(approvals: list[Approval], run: Run, policies: tuple[str, ...]) -> list[Vote]:
+    """The words that count for the current plan."""
+    return [
+        Vote(
+            subject=one.member,
+            groups=frozenset(one.groups),
+            is_author=one.member == run.creator,
+            choice=Choice.APPROVE if one.approved else Choice.REJECT,
+        )
+        for one in approvals
+        if counts(one, run, policies)
+    ]
+
+
+LOST_SECONDS = 60
+"""A batch whose runner and worker were both silent for so long after their leases is lost."""
+
+EPOCHS_MAX = 10
+"""A plan whose worker was lost so often is given up: each attempt takes two, one to claim and one to take back."""
+
+
+def settle(batch: BatchRow, worker_alive: bool, silent_since: datetime | None, now: datetime) -> str:  # noqa: FBT001
+    """What to do with a batch whose task failed: `done`, `wait`, `again`, `attach` or `lost`.
+
+    A plan may simply be made again. An apply that did not begin may begin elsewhere once its lease is over; one that
+    began is never begun again: its worker is asked, and if that is silent for too long, it is lost.
+    """
+    if batch.finished_at is not None:
+        return "done"
+    if batch.phase is Phase.PLAN and batch.epoch >= EPOCHS_MAX:
+        return "lost"
+    if batch.status is BatchStatus.QUEUED:
+        return "again"
+    began = batch.phase is Phase.APPLY and batch.apply_started_at is not None
+    if worker_alive and batch.phase is Phase.APPLY:
+        return "attach"
+    if batch.lease_live:
+        return "wait"
+    if not began:
+        return "again"
+    silent = 0.0 if silent_since is None else (now - silent_since).total_seconds()
+    return "lost" if silent > LOST_SECONDS else "wait"

@@ -1,0 +1,166 @@
+"""Runs as messages: dataclass to message and back, nothing else."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from stackly.v1 import runs_pb2
+from stackly_server.runs.model import BatchRow, NewRun, Plan, RunType, Status
+from stackly_server.runs.service import Shown
+from stackly_server.stacks.variables import checked_json
+
+_OUTCOMES = {
+    Status.PLANNED_AND_FINISHED: runs_pb2.RUN_OUTCOME_SUCCEEDED,
+    Status.APPLIED: runs_pb2.RUN_OUTCOME_SUCCEEDED,
+    Status.FAILED: runs_pb2.RUN_OUTCOME_FAILED,
+    Status.REJECTED: runs_pb2.RUN_OUTCOME_DENIED,
+    Status.EXPIRED: runs_pb2.RUN_OUTCOME_DENIED,
+    Status.SUPERSEDED: runs_pb2.RUN_OUTCOME_SKIPPED,
+    Status.CANCELED: runs_pb2.RUN_OUTCOME_CANCELED,
+}
+_STEP_STATUS = {
+    "QUEUED": runs_pb2.RUN_STEP_STATUS_QUEUED,
+    "RUNNING": runs_pb2.RUN_STEP_STATUS_RUNNING,
+    "SUCCEEDED": runs_pb2.RUN_STEP_STATUS_SUCCEEDED,
+    "FAILED": runs_pb2.RUN_STEP_STATUS_FAILED,
+    "CANCELED": runs_pb2.RUN_STEP_STATUS_CANCELED,
+}
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """A moment as a message; None stays unset."""
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def new_run_from_proto(run: runs_pb2.Run) -> NewRun:
+    """What a caller asks for."""
+    kind = runs_pb2.RunType.Name(run.type).removeprefix("RUN_TYPE_")
+    plain, secret = {}, {}
+    for name, variable in run.variables.items():
+        side = secret if variable.sensitive else plain
+        side[name] = checked_json(f"run.variables.{name}", variable.json)
+    return NewRun(
+        type=RunType.APPLY if kind == "UNSPECIFIED" else RunType(kind),
+        commit=run.to_commit,
+        message=run.message,
+        auto_apply=run.auto_apply,
+        variables=plain,
+        secret_variables=secret,
+    )
+
+
+def status_from_proto(status: runs_pb2.RunStatus) -> str:
+    """A status filter; unspecified asks for nothing."""
+    name = runs_pb2.RunStatus.Name(status).removeprefix("RUN_STATUS_")
+    return "" if name == "UNSPECIFIED" else name
+
+
+def run_to_proto(shown: Shown) -> runs_pb2.Run:
+    """A run as it is shown."""
+    run = shown.run
+    message = runs_pb2.Run(
+        name=shown.name, uid=str(run.id), etag=f'"{run.version}"', number=run.number,
+        type=runs_pb2.RunType.Value(f"RUN_TYPE_{run.type.value}"),
+        trigger=runs_pb2.RunTrigger.Value(f"RUN_TRIGGER_{run.trigger.value}"),
+        from_commit=run.from_commit, to_commit=run.to_commit, message=run.message, auto_apply=run.auto_apply,
+        status=runs_pb2.RunStatus.Value(f"RUN_STATUS_{run.status.value}"), done=run.done,
+        outcome=_OUTCOMES.get(run.status, runs_pb2.RUN_OUTCOME_UNSPECIFIED), waiting_on=_waiting_on(shown),
+        actions=runs_pb2.RunActions(
+            can_approve=shown.can_approve, can_reject=shown.can_reject, can_cancel=shown.can_cancel
+        ),
+        plan_number=shown.plan.number if shown.plan else 0, plan_digest=run.plan_digest if shown.plan else "",
+        plan_summary=_summary(shown.plan), approvals=[_approval(word, valid) for word, valid in shown.approvals],
+        error=_error(run.error), suspects=run.suspects, creator=run.creator, delivery_id=run.delivery_id,
+        worker=f"accounts/{shown.account}/namespaces/{shown.namespace}/workers/{shown.worker}" if shown.worker else "",
+        workflow_id=_workflow_id(shown), created_at=timestamp(run.created_at), updated_at=timestamp(run.updated_at),
+    )  # fmt: skip
+    for status, moment in run.status_times.items():
+        message.status_times[status].FromDatetime(datetime.fromisoformat(moment))
+    return message
+
+
+def plan_to_proto(run_name: str, plan: Plan) -> runs_pb2.Plan:
+    """A plan."""
+    return runs_pb2.Plan(
+        name=f"{run_name}/plan", number=plan.number, digest=plan.digest, summary=_summary(plan), engine=plan.engine,
+        output_changes=[runs_pb2.OutputChange(**dict(change)) for change in plan.output_changes],
+        commit=plan.commit_hash, serial=plan.state_serial, created_at=timestamp(plan.created_at),
+    )  # fmt: skip
+
+
+def change_to_proto(change: Mapping[str, Any]) -> runs_pb2.ResourceChange:
+    """A resource change as it was stored, masked."""
+    attributes = [runs_pb2.AttributeChange(**item) for item in change["attributes"]]
+    return runs_pb2.ResourceChange(**{**change, "attributes": attributes})
+
+
+def step_to_proto(shown: Shown, batch: BatchRow) -> runs_pb2.RunStep:
+    """A batch as a step of its run."""
+    return runs_pb2.RunStep(
+        name=f"{shown.name}/steps/{batch.step}",
+        kind=runs_pb2.RunStepKind.Value(f"RUN_STEP_KIND_{batch.phase.value}"),
+        status=_STEP_STATUS[batch.status.value],
+        plan_number=batch.plan_number,
+        batch=batch.batch,
+        slices=batch.slices,
+        worker=f"accounts/{shown.account}/namespaces/{shown.namespace}/workers/{shown.worker}"
+        if batch.worker_id
+        else "",
+        started_at=timestamp(batch.started_at),
+        finished_at=timestamp(batch.finished_at),
+    )
+
+
+def _summary(plan: Plan | None) -> runs_pb2.PlanSummary | None:
+    return None if plan is None else runs_pb2.PlanSummary(**dict(plan.summary))
+
+
+def _approval(word: Any, valid: bool) -> runs_pb2.Approval:  # noqa: FBT001
+    return runs_pb2.Approval(
+        member=word.member, approved=word.approved, plan_digest=word.plan_digest, commit=word.commit_hash,
+        serial=word.serial, policies=word.policies, comment=word.comment, given_at=timestamp(word.given_at), valid=valid,
+    )  # fmt: skip
+
+
+def _waiting_on(shown: Shown) -> runs_pb2.WaitingOn | None:
+    run, head = shown.run, shown.head
+    locked = head is not None and head.lock_id is not None and head.lock_run_id != run.id
+    if not (shown.missing or shown.missing_capabilities or locked):
+        return None
+    missing = [
+        runs_pb2.MissingApproval(
+            policy=f"accounts/{shown.account}/policies/{one.policy}" if one.policy else "",
+            count=one.count, groups=one.groups,
+        )
+        for one in shown.missing
+    ]  # fmt: skip
+    by_run = locked and head is not None and head.lock_run_id is not None
+    holder = (head.lock_holder or "") if locked and head is not None else ""
+    return runs_pb2.WaitingOn(
+        approvals=missing,
+        blocking_run=holder if by_run else "",
+        lock_holder="" if by_run else holder,
+        missing_capabilities=shown.missing_capabilities,
+        expires_at=timestamp(run.expires_at) if shown.missing else None,
+    )
+
+
+def _error(error: Mapping[str, Any] | None) -> runs_pb2.RunError | None:
+    if error is None:
+        return None
+    found = [runs_pb2.TerraformError(**item) for item in error.get("terraform_errors", [])]
+    return runs_pb2.RunError(
+        reason=error["reason"], message=error["message"], terraform_errors=found, log_offset=error.get("log_offset", 0)
+    )
+
+
+def _workflow_id(shown: Shown) -> str:
+    run = shown.run
+    phase = "apply" if "applying" in run.status_times or run.status is Status.APPLY_QUEUED else "plan"
+    return f"run/{run.id}/{phase}/{run.plan_number}"
