@@ -28,6 +28,8 @@ class Console:
 
 
 def _text(report: Report) -> str:
+    if report.happening is Happening.FAILED:
+        return f"{report.part} failed: stopping everything"  # the whole message comes last, where it is read
     if report.text:
         return f"{report.part} {report.happening}\n{_indented(report.text)}"
     return f"{report.part} {report.happening} ({report.seconds:.1f} s)"

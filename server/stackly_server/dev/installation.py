@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,12 +68,12 @@ def install(settings: DevSettings, descriptors: Path, ports: Ports | None = None
     )
 
 
-def check_before_start(installation: Installation) -> None:
+def check_before_start(installation: Installation, programs: Sequence[Part] = ()) -> None:
     """Stop what a dead supervisor left, then look at disk and ports. PartFailed, before anything has been started.
 
     The caller holds the home's lock: whatever the pid files name is nobody's any more.
     """
-    for part in installation.parts:
+    for part in (*programs, *reversed(installation.parts)):
         part.stop_leftover()
     free = _free_bytes(installation.home.root)
     if free < _ENOUGH_BYTES:

@@ -13,6 +13,7 @@ from stackly_server.dev.installation import Installation
 from stackly_server.dev.part import LocalPart
 from stackly_server.dev.parts.postgres import APP_ROLE, OWNER_ROLE
 from stackly_server.dev.ports import LOOPBACK
+from stackly_server.dev.problems import PartFailed
 from stackly_server.dev.process import Command, clean_environment
 
 _CONNECT_SECONDS = 0.5
@@ -50,6 +51,22 @@ class Program(LocalPart):
         return self._answers()
 
 
+class OneShot(Program):
+    """A program that has to end well before others may start: a migration. Afterwards it is neither watched nor restarted."""
+
+    def __init__(
+        self, name: str, home: Home, argv: tuple[str, ...], env: Mapping[str, str], *, needs: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(name, home, argv, env, lambda: self.process.exit_code() == 0, needs=needs)
+        self._done = False
+
+    def settle(self) -> None:
+        self._done = True
+
+    def died(self) -> PartFailed | None:
+        return None if self._done or self.process.exit_code() == 0 else super().died()
+
+
 def python_module(module: str, *arguments: str) -> tuple[str, ...]:
     """The argv of a module of ours under this very interpreter."""
     return (sys.executable, "-m", module, *arguments)
@@ -82,6 +99,38 @@ def server_environment(
 def migrate_environment(installation: Installation) -> dict[str, str]:
     """For `migrate` alone: the role that owns the schema."""
     return {"STACKLY_DATABASE_OWNER_URL": installation.postgres.address.url(OWNER_ROLE)}
+
+
+def migrate_program(installation: Installation) -> OneShot:
+    """`stackly-server migrate`, before everything that reads the schema."""
+    argv = python_module("stackly_server", "migrate")
+    return OneShot("migrate", installation.home, argv, migrate_environment(installation), needs=("postgres",))
+
+
+def serve_program(installation: Installation, repository_roots: tuple[Path, ...] = ()) -> Program:
+    """`stackly-server serve`, ready when its public socket is open. Envoy needs no start before it, nor it before Envoy."""
+    return Program(
+        "serve",
+        installation.home,
+        python_module("stackly_server", "serve"),
+        server_environment(installation, "api", repository_roots),
+        socket_answers(installation.api_socket),
+        needs=("migrate", "openbao", "temporal"),
+    )
+
+
+def orchestrate_program(
+    installation: Installation, answers: Callable[[], bool], repository_roots: tuple[Path, ...] = ()
+) -> Program:
+    """`stackly-server orchestrate`; `answers` says when its Temporal workers poll."""
+    return Program(
+        "orchestrate",
+        installation.home,
+        python_module("stackly_server", "orchestrate"),
+        server_environment(installation, "orchestrate", repository_roots),
+        answers,
+        needs=("migrate", "openbao", "temporal"),
+    )
 
 
 def socket_answers(path: Path) -> Callable[[], bool]:

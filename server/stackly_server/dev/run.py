@@ -30,8 +30,9 @@ def run_platform(
     try:
         installation = install(settings, descriptors(), ports)
         with lock_home(installation.home):
-            check_before_start(installation)
-            supervisor = Supervisor((*installation.parts, *programs(installation)), console)
+            ours = programs(installation)
+            check_before_start(installation, ours)
+            supervisor = Supervisor((*installation.parts, *ours), console)
             with supervisor.signals():
                 try:
                     supervisor.start()

@@ -19,7 +19,7 @@ from stackly_server.dev.parts.postgres import Postgres
 from stackly_server.dev.ports import fixed_ports, free_ports, require_free
 from stackly_server.dev.problems import PartFailed, likely_cause, log_tail
 from stackly_server.dev.process import ChildProcess, Command, Identity, clean_environment
-from stackly_server.dev.programs import Program, file_answers
+from stackly_server.dev.programs import OneShot, Program, file_answers
 
 ROOT = os.geteuid() == 0
 
@@ -174,3 +174,14 @@ def test_a_program_gets_its_settings_and_is_ready_when_it_says_so(tmp_path: Path
     program.stop()
     assert pid is not None
     assert kernel.start_time(pid) == ""
+
+
+def test_a_one_shot_is_ready_when_it_has_ended_well(tmp_path: Path) -> None:
+    home = open_home(tmp_path / "home")
+    good = OneShot("good", home, ("/bin/sh", "-c", "exit 0"), {})
+    bring_up(good)
+    assert good.died() is None
+    good.stop()
+    bad = OneShot("bad", home, ("/bin/sh", "-c", "echo reason; exit 3"), {})
+    with pytest.raises(PartFailed, match=r"(?s)exit code 3.*reason"):
+        bring_up(bad)

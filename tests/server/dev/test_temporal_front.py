@@ -271,3 +271,38 @@ def self_made(namespace: str) -> WorkerCertificate:
     signed = builder.add_extension(x509.SubjectAlternativeName([uri]), critical=True).sign(key, hashes.SHA256())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return WorkerCertificate("w", signed.public_bytes(serialization.Encoding.PEM), pem, "1")
+
+
+async def test_another_namespace_cannot_be_named_by_its_id(raw: Raw, temporal: Temporal) -> None:
+    direct = await Client.connect(temporal.address)
+    others = await direct.workflow_service.describe_namespace(v1.DescribeNamespaceRequest(namespace=OTHERS))
+    describe: Call = raw.channel.unary_unary(f"/{WORKFLOW_SERVICE}/DescribeNamespace", request_serializer=bytes)
+    request = v1.DescribeNamespaceRequest(namespace=OURS, id=others.namespace_info.id)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await describe(request.SerializeToString(), timeout=3)
+    assert await raw.code("DescribeNamespace", v1.DescribeNamespaceRequest(id=request.id).SerializeToString()) is DENIED
+
+
+async def test_a_task_of_another_namespace_cannot_be_answered(raw: Raw, temporal: Temporal) -> None:
+    direct = await Client.connect(temporal.address, namespace=OTHERS)
+    queue = f"{OTHERS}.stolen"
+    control = Worker(direct, task_queue="control", workflows=[Greeting], workflow_runner=UnsandboxedWorkflowRunner())
+    async with control:
+        run = await direct.start_workflow(Greeting.run, args=[queue, "x"], id="stolen", task_queue="control")
+        task = await direct.workflow_service.poll_activity_task_queue(
+            v1.PollActivityTaskQueueRequest(namespace=OTHERS, task_queue=TaskQueue(name=queue), identity="victim")
+        )
+        assert task.task_token
+        token = task.task_token
+        for method, request in (
+            ("RespondActivityTaskCompleted", v1.RespondActivityTaskCompletedRequest(namespace=OURS, task_token=token)),
+            ("RespondActivityTaskFailed", v1.RespondActivityTaskFailedRequest(namespace=OURS, task_token=token)),
+            ("RespondActivityTaskCanceled", v1.RespondActivityTaskCanceledRequest(namespace=OURS, task_token=token)),
+            ("RecordActivityTaskHeartbeat", v1.RecordActivityTaskHeartbeatRequest(namespace=OURS, task_token=token)),
+        ):
+            assert await raw.code(method, request.SerializeToString()) is not grpc.StatusCode.OK, method
+        answered = await direct.workflow_service.respond_activity_task_completed(
+            v1.RespondActivityTaskCompletedRequest(namespace=OTHERS, task_token=token)
+        )
+        assert answered is not None  # the token was good all along: under its own namespace
+        await run.result()

@@ -77,7 +77,7 @@ def _virtual_host(door: PublicDoor, methods: PublicMethods) -> dict[str, Any]:
         for path in methods.webhook_rest_paths
     ]
     routes += [
-        {**_to_api({"path": path}, _UNARY_SECONDS), "per_request_buffer_limit_bytes": WEBHOOK_LIMIT_BYTES}
+        {**_to_api({"path": path}, _UNARY_SECONDS), "request_body_buffer_limit": str(WEBHOOK_LIMIT_BYTES)}
         for path in methods.webhook_grpc_paths
     ]
     # a stream lives as long as its messages come; heartbeats are more frequent than this
