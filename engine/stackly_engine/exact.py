@@ -8,6 +8,11 @@ from typing import Any
 LONGEST_INT = 1000  # digits; past it a number is a Decimal, so that Python's own limit on int() never bites
 
 
+# The encoder cannot write a Decimal: it goes in as a string behind a mark nobody can guess, which is then cut away.
+_MARK = f"\x00{secrets.token_hex(16)}:"
+_ESCAPED = json.dumps(_MARK)[1:-1]
+
+
 class FormatError(ValueError):
     """The bytes are no document of the expected form; the message says what is wrong, never a value."""
 
@@ -26,17 +31,10 @@ def loads(data: bytes) -> Any:
 
 def dumps(value: Any) -> bytes:
     """Canonical bytes: keys sorted, no blanks, ASCII, numbers in the digits they came with."""
-    # The encoder cannot write a Decimal: it goes in as a string behind a mark nobody can guess, which is then cut away.
-    mark = f"\\u0000{secrets.token_hex(8)}:"
-    prefix = json.loads(f'"{mark}"')
-
-    def marked(item: object) -> str:
-        if isinstance(item, Decimal):
-            return f"{prefix}{item}"
-        raise TypeError(f"{type(item).__name__} has no JSON form")
-
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=marked, allow_nan=False)
-    first, *rest = text.split(f'"{mark}')
+    text = _ENCODER.encode(value)
+    if _ESCAPED not in text:
+        return text.encode()
+    first, *rest = text.split(f'"{_ESCAPED}')
     return "".join([first, *(part.replace('"', "", 1) for part in rest)]).encode()
 
 
@@ -79,3 +77,12 @@ def _decimal(text: str) -> Decimal:
 
 def _constant(text: str) -> Any:
     raise FormatError(f"{text} is no JSON number")
+
+
+def _marked(item: object) -> str:
+    if isinstance(item, Decimal):
+        return f"{_MARK}{item}"
+    raise TypeError(f"{type(item).__name__} has no JSON form")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_marked, allow_nan=False)

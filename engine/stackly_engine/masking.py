@@ -76,11 +76,17 @@ def _names(before: Any, after: Any, unknown: Any) -> list[str]:
 def _differs(name: str, before: Any, after: Any, unknown: Any, marks: tuple[Any, Any]) -> bool:
     """A new null attribute is no change; an attribute that is unknown, or only changes its mark, is one."""
     old, new = ((side or {}).get(name) for side in (before, after))
-    if exact.dumps(exact.normal(old)) != exact.dumps(exact.normal(new)):  # as bytes: to Python, true equals 1
+    if not _same(old, new):
         return True
     was, now = (_part(mark, name) for mark in marks)
     both = before is not None and after is not None
     return next(_unknown_paths(_part(unknown, name), []), None) is not None or (both and _any(was) != _any(now))
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, str) and isinstance(new, str):
+        return old == new
+    return exact.dumps(exact.normal(old)) == exact.dumps(exact.normal(new))  # as bytes: to Python, true equals 1
 
 
 def _masked(value: Any, marks: Any, path: _Path, context: tuple[_Path, Mask, _Seen]) -> Any:

@@ -21,6 +21,9 @@ from stackly_worker.runner.statewatch import StateVersion
 
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds, the last again and again
 PATIENCE = 900.0  # seconds a call that must not be lost is tried again
+# Terraform writes the whole state at each resource. Large ones are thinned out, to at most one second between two.
+_STATE_RATE = 4 * limits.MIB  # bytes a second
+_LONGEST_PAUSE = 1.0
 LOG_PATIENCE = 30.0  # the log may be lost, the run not: afterwards the spool stays on disk
 
 
@@ -96,8 +99,9 @@ class StateShipper:
         while True:
             await self._news.wait()
             self._news.clear()
-            if self._newest is not None:
-                await self._send(self._newest, final=False)
+            if (version := self._newest) is not None:
+                await self._send(version, final=False)
+                await self.clock.sleep(min(_LONGEST_PAUSE, len(version.document) / _STATE_RATE))
 
     async def send_final(self, version: StateVersion) -> None:
         """PlaneUnavailableError after 15 minutes; the version then lies in the place for whoever comes next."""
