@@ -12,7 +12,7 @@ from stackly_worker.runner.events import Events, TerraformError
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.logspool import LogSpool
 from stackly_worker.runner.place import Place
-from stackly_worker.runner.ports import ControlPlane, LeaseLostError, Outcome, PlaneUnavailableError
+from stackly_worker.runner.ports import ControlPlane, LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
 from stackly_worker.runner.process import Command, Process
 from stackly_worker.runner.redact import Redactor
 from stackly_worker.runner.shipping import LogShipper, StateShipper
@@ -126,7 +126,7 @@ class Session:
             try:
                 answer = await self.plane.renew()
                 self.cancelled, self.forced = self.cancelled or answer.cancel, self.forced or answer.force
-            except LeaseLostError:
+            except (LeaseLostError, PlaneRefusedError):
                 self.lost = True
             except PlaneUnavailableError:
                 pass  # Terraform goes on; the lease is the server's to judge

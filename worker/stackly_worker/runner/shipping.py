@@ -119,10 +119,10 @@ class StateShipper:
             self._news.set()
 
     async def _send_once(self, version: StateVersion, *, final: bool) -> None:
-        """A refusal (quarantine) or a lost lease is an answer too: the bytes are there, the stack goes on without."""
+        """A refusal (quarantine) or a lost lease is an answer too: the bytes are kept, there or in the place here."""
         try:
             await self.plane.write_state(version, final=final)
-        except (StateRefusedError, LeaseLostError):
+        except (StateRefusedError, PlaneRefusedError, LeaseLostError):
             self.refused = True
         else:
             self.place.accepted(version.sha256)
