@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ("parts",)
+pytest_plugins = ("parts", "api")

@@ -64,7 +64,8 @@ class Subject:
     """A caller, for the length of one call.
 
     `actor` is its resource name (`accounts/dev/members/ann`) or `system`. `encode` turns a use case's result into the
-    bytes of the answer, for calls that may be repeated; `rpc` files set it.
+    bytes of the answer, for calls that may be repeated; `rpc` files set it. `headers` are those of an HTTP-shaped call
+    that is known by a signature (a webhook), lower case, without credentials; empty for all others.
     """
 
     kind: Kind
@@ -83,6 +84,7 @@ class Subject:
     call_id: str = ""
     keyed: Keyed | None = None
     encode: Callable[[Any], bytes] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def tenant(self) -> UUID:

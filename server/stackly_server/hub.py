@@ -32,6 +32,12 @@ class Waiter:
         self._event.clear()
         return True
 
+    def take(self) -> bool:
+        """Whether a wake-up came since the last wait or take; does not wait."""
+        woken = self._event.is_set()
+        self._event.clear()
+        return woken
+
 
 class Hub:
     """Spreads the notifications of Postgres. After a lost connection everybody is woken: something may have been missed."""

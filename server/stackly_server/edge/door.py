@@ -1,0 +1,216 @@
+"""The one interceptor: identity → rule → fields → handler → errors, for each method of each service.
+
+It stands in the place of grpc's own handlers, so that it costs nothing on top and no method can slip by it.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.message import Message
+
+from stackly.options.v1 import options_pb2
+from stackly_server.access import Kind, Subject, require
+from stackly_server.clock import uuid7
+from stackly_server.edge import call_log, statuses
+from stackly_server.edge.answers import Answers
+from stackly_server.edge.call_log import Metrics
+from stackly_server.edge.identity import Credentials, Identifiers, metadata_of
+from stackly_server.edge.rules import Rule
+from stackly_server.edge.statuses import Refusal
+from stackly_server.errors import NotFound, StacklyError, Unavailable
+
+_CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Streams under way; `stop` ends them with SHUTTING_DOWN, so that their readers resume elsewhere."""
+
+    _streams: set[asyncio.Task[Any]] = field(default_factory=set)
+    _begun: bool = False
+
+    def stop(self) -> None:
+        """Ends all streams, and from now on each new one."""
+        self._begun = True
+        for task in self._streams:
+            task.cancel()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Notes the running task as a stream for as long as it lasts."""
+        task = asyncio.current_task()
+        if self._begun or task is None:
+            raise _shutting_down()
+        self._streams.add(task)
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            if not self._begun:
+                raise
+            task.uncancel()  # it was `stop` that canceled, and the task has a last word to say
+            raise _shutting_down() from error
+        finally:
+            self._streams.discard(task)
+
+
+class Door(Protocol):
+    """What `handlers` needs of a listener."""
+
+    served: frozenset[int]
+    identifiers: Identifiers
+    answers: Answers
+    metrics: Metrics
+    stopping: Stopping
+
+
+@dataclass(slots=True)
+class Call:
+    """One call under way: its subject becomes known on the way in."""
+
+    rule: Rule
+    subject: Subject
+    began: float
+    greeted: bool = False
+
+
+class Entry:
+    """The way in and out of one method on one listener."""
+
+    def __init__(self, door: Door, rule: Rule, handler: Handler) -> None:
+        self._door = door
+        self._rule = rule
+        self._handler = handler
+
+    def grpc_handler(self) -> "grpc.RpcMethodHandler[Any, Any]":
+        """What grpc calls."""
+        rule = self._rule
+        behaviour = self._stream if rule.streams_out else self._unary
+        make = getattr(grpc, f"{_word(rule.streams_in)}_{_word(rule.streams_out)}_rpc_method_handler")
+        made: "grpc.RpcMethodHandler[Any, Any]" = make(behaviour, rule.request.FromString, _bytes)
+        return made
+
+    async def _unary(self, request: Any, context: Context) -> Message | bytes:
+        call, refused, error = self._begin(context), None, None
+        answer: Message | bytes = b""
+        limit = asyncio.timeout(self._rule.seconds)
+        try:
+            async with limit:
+                answer = await self._answer(call, request, context)
+        except StacklyError as problem:
+            refused = statuses.refusal(problem)
+        except asyncio.CancelledError:
+            self._note(call, "CANCELLED", None, None)
+            raise
+        except Exception as problem:  # noqa: BLE001  (the last one who can keep its text inside)
+            if limit.expired():
+                refused = statuses.too_late(self._rule.seconds or 0.0)
+            else:
+                refused, error = statuses.fault(), problem
+        await self._end(call, context, refused, error)
+        return answer
+
+    async def _stream(self, request: Any, context: Context) -> AsyncIterator[Message]:
+        call, refused, error = self._begin(context), None, None
+        try:
+            with self._door.stopping.watched():
+                await self._admit(call, request, context)
+                await _send_initial(call, context, None)
+                async with aclosing(self._handler(request, call.subject)) as answers:
+                    async for answer in answers:
+                        yield answer
+        except StacklyError as problem:
+            refused = statuses.refusal(problem)
+        except (asyncio.CancelledError, GeneratorExit):
+            self._note(call, "CANCELLED", None, None)
+            raise
+        except Exception as problem:  # noqa: BLE001  (as above)
+            refused, error = statuses.fault(), problem
+        await self._end(call, context, refused, error)
+
+    async def _answer(self, call: Call, request: Any, context: Context) -> Message | bytes:
+        if self._rule.streams_in:
+            await self._admit(call, None, context)
+            return await self._handler(self._checked(request), call.subject)  # type: ignore[no-any-return]
+        await self._admit(call, request, context)
+        if self._rule.keyed:
+            run = partial(self._handler, request, call.subject)
+            return await self._door.answers.once(self._rule, request, call.subject, run)
+        return await self._handler(request, call.subject)  # type: ignore[no-any-return]
+
+    async def _admit(self, call: Call, request: Message | None, context: Context) -> None:
+        """Lets a caller in, or not. Nothing of the thing asked for has been read when this is done."""
+        rule, known = self._rule, call.subject
+        certificate = context.auth_context().get("x509_pem_cert") or (b"",)
+        credentials = Credentials(metadata_of(context.invocation_metadata()), certificate[0])
+        subject = await self._door.identifiers.identify(rule.audience, self._door.served, credentials)
+        subject.method, subject.call_id = known.method, known.call_id
+        call.subject = subject
+        resource = rule.resource_of(request) if request is not None else ""
+        if rule.permission:
+            require(subject, rule.permission, resource)
+        if request is None:
+            return
+        rule.fields.check(request)
+        if rule.audience == options_pb2.AUDIENCE_USER and resource and resource.split("/")[1] != subject.account:
+            raise NotFound("such thing as", resource)
+
+    async def _checked(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+        async for request in requests:
+            self._rule.fields.check(request)
+            yield request
+
+    def _begin(self, context: Context) -> Call:
+        asked = metadata_of(context.invocation_metadata()).get("x-request-id", "")
+        call_id = asked if _CALL_ID.fullmatch(asked) else str(uuid7())
+        self._door.metrics.running += 1
+        subject = Subject(Kind.ANONYMOUS, actor="anonymous", method=self._rule.path, call_id=call_id)
+        return Call(self._rule, subject, time.monotonic())
+
+    async def _end(self, call: Call, context: Context, refused: Refusal | None, error: Exception | None) -> None:
+        self._note(call, refused.code.name if refused else "OK", refused, error)
+        await _send_initial(call, context, refused)
+        if refused is not None:
+            details = ("grpc-status-details-bin", refused.status().SerializeToString())
+            await context.abort(refused.code, refused.message, (details,))
+
+    def _note(self, call: Call, code: str, refused: Refusal | None, error: Exception | None) -> None:
+        seconds = time.monotonic() - call.began
+        self._door.metrics.running -= 1
+        self._door.metrics.count(self._rule.path, code, seconds)
+        reason, incident = (refused.reason, refused.incident) if refused else ("", "")
+        call_log.note(call.subject, code, reason, seconds, incident, error)
+
+
+async def _send_initial(call: Call, context: Context, refused: Refusal | None) -> None:
+    if not call.greeted:
+        call.greeted = True
+        await context.send_initial_metadata(_initial(call, refused))
+
+
+def _initial(call: Call, refused: Refusal | None) -> tuple[tuple[str, str], ...]:
+    """Metadata that becomes HTTP headers; trailing metadata would be lost there."""
+    found = [("x-request-id", call.subject.call_id)]
+    if refused is not None and refused.retry_after is not None:
+        found.append(("retry-after", str(max(1, round(refused.retry_after)))))
+    return tuple(found)
+
+
+def _shutting_down() -> Unavailable:
+    return Unavailable("SHUTTING_DOWN", "The server is stopping: resume by the token you have.", retry_after=1.0)
+
+
+def _bytes(answer: Message | bytes) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+
+def _word(streams: bool) -> str:  # noqa: FBT001
+    return "stream" if streams else "unary"
