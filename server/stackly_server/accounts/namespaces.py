@@ -37,3 +37,8 @@ async def namespace_in(conn: Connection, namespace_id: UUID) -> Namespace:
     if found is None:
         raise NotFound("namespace", str(namespace_id))
     return found
+
+
+async def account_name(conn: Connection) -> str:
+    """The name of the account whose transaction this is."""
+    return (await store.account(conn)).name

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from stackly_engine import exact, plans
 from stackly_server.access import Batch, Kind, Subject
+from stackly_server.accounts.namespaces import account_name
 from stackly_server.crash import crash_point
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import Conflict, Denied, Invalid, NotFound, NotNow, Unauthenticated
@@ -51,7 +52,7 @@ class BatchService:
             batch = await batch_store.by_token(conn, account_id, _hash(token))
             if batch is None:
                 raise Conflict("LEASE_LOST", "This batch belongs to another runner now, or is no more.")
-            account = await self._stacks.account_name(conn, account_id)
+            account = await account_name(conn)
         return Subject(
             Kind.RUN, account_id, account, f"runs/{batch.run_id}/{batch.step}", worker_id=batch.worker_id,
             batch=Batch(batch.run_id, batch.plan_number, batch.phase.value, batch.batch, batch.epoch),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
+from stackly_server.accounts.namespaces import namespace_in
 from stackly_server.database import Database
 from stackly_server.runs.model import Phase
-from stackly_server.runs.ports import Namespaces
 from stackly_server.runs.progress import workflow_id
 from stackly_server.runs.settling import SettleService
 
@@ -14,13 +14,11 @@ from stackly_server.runs.settling import SettleService
 class Workflows(Protocol):
     """Starts and stops workflows."""
 
-    async def start(
-        self, temporal_namespace: str, account_id: UUID, workflow: str, workflow_id: str, argument: Any
-    ) -> None:
+    async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
         """Starts a workflow by name under a natural id; harmless when it runs or ended well before."""
         ...
 
-    async def cancel(self, temporal_namespace: str, account_id: UUID, workflow_id: str) -> None:
+    async def stop(self, account_id: UUID, namespace: str, workflow_id: str) -> None:
         """Cancels a workflow; harmless when it has ended or never was."""
         ...
 
@@ -28,11 +26,10 @@ class Workflows(Protocol):
 class RunDispatch:
     """The handlers of the relay for runs."""
 
-    def __init__(self, db: Database, workflows: Workflows, settling: SettleService, namespaces: Namespaces) -> None:
+    def __init__(self, db: Database, workflows: Workflows, settling: SettleService) -> None:
         self._db = db
         self._workflows = workflows
         self._settling = settling
-        self._namespaces = namespaces
 
     async def plan(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
         """A plan is wanted."""
@@ -45,8 +42,8 @@ class RunDispatch:
     async def stop_workflow(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
         """A task that no worker took is no longer wanted."""
         async with self._db.read(account_id) as conn:
-            namespace = await self._namespaces.by_id(conn, account_id, UUID(payload["namespace_id"]))
-        await self._workflows.cancel(namespace.temporal_namespace, account_id, payload["workflow_id"])
+            namespace = await namespace_in(conn, UUID(payload["namespace_id"]))
+        await self._workflows.stop(account_id, namespace.temporal_namespace, payload["workflow_id"])
 
     async def _start(self, account_id: UUID, payload: Mapping[str, Any], phase: Phase, workflow: str) -> None:
         run_id, number = UUID(payload["run_id"]), int(payload["number"])
@@ -55,4 +52,4 @@ class RunDispatch:
             return
         wanted, temporal_namespace = found
         name = workflow_id(run_id, phase, number)
-        await self._workflows.start(temporal_namespace, account_id, workflow, name, wanted)
+        await self._workflows.start(account_id, temporal_namespace, workflow, wanted, name)

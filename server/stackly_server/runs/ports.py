@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from stackly_server.database import Connection, Transaction
-
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
@@ -51,41 +49,6 @@ class Blobs(Protocol):
 
     async def get(self, key: str, version: int | None = None) -> bytes:
         """Reads; KeyError when there is none."""
-        ...
-
-
-class NamespaceLike(Protocol):
-    """What of a namespace is read here."""
-
-    @property
-    def id(self) -> UUID:
-        """Its id."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The last part of its resource name."""
-        ...
-
-    @property
-    def temporal_namespace(self) -> str:
-        """Its Temporal namespace."""
-        ...
-
-
-class Namespaces(Protocol):
-    """Namespaces of an account."""
-
-    async def by_id(self, conn: Connection, account_id: UUID, namespace_id: UUID) -> NamespaceLike:
-        """A namespace."""
-        ...
-
-
-class Workers(Protocol):
-    """Workers and what they proved."""
-
-    async def ensure_selector(self, tx: Transaction, namespace_id: UUID, selector: Mapping[str, object]) -> str:
-        """Makes the selector known and gives its hash."""
         ...
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from stackly_server.accounts.namespaces import namespace_in
 from stackly_server.database import Connection, Transaction
 from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
 from stackly_server.policies.model import Facts, Verdict, evaluate
@@ -24,7 +25,6 @@ from stackly_server.runs.model import (
     Status,
     Trigger,
 )
-from stackly_server.runs.ports import Namespaces
 from stackly_server.runs.verdict import after_apply, after_plan, votes
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.service import StateService
@@ -41,13 +41,10 @@ class Judged:
 class Progress:
     """Moves runs. Nothing here opens a transaction or calls outside of the database."""
 
-    def __init__(
-        self, stacks: StackService, states: StateService, policies: PolicyService, namespaces: Namespaces
-    ) -> None:
+    def __init__(self, stacks: StackService, states: StateService, policies: PolicyService) -> None:
         self._stacks = stacks
         self._states = states
         self._policies = policies
-        self._namespaces = namespaces
 
     async def judge(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Judged:
         """Judges the current plan by the policies in force now and the words given on it."""
@@ -160,7 +157,7 @@ class Progress:
             await self._queue(tx, moved, state, Phase.PLAN)
 
     async def _queue(self, tx: Transaction, run: Run, state: StackState, phase: Phase) -> None:
-        namespace = await self._namespaces.by_id(tx.conn, tx.account_id, state.namespace_id)
+        namespace = await namespace_in(tx.conn, state.namespace_id)
         batch = BatchRow(
             run_id=run.id, plan_number=run.plan_number, phase=phase, batch=BATCH, slices=WHOLE,
             status=BatchStatus.QUEUED, task_queue=f"{namespace.temporal_namespace}.{run.selector_hash}",

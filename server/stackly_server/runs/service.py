@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from stackly_server.access import Kind, Subject, own, require, system
+from stackly_server.accounts.namespaces import namespace_in
 from stackly_server.clock import uuid7
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import Conflict, Denied, NotFound, NotNow, TooMuch
@@ -19,7 +20,7 @@ from stackly_server.policies.model import Missing
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.batches import secrets_place
 from stackly_server.runs.model import DONE, Approval, BatchRow, NewRun, Plan, Run, RunType, Status, Trigger, counts
-from stackly_server.runs.ports import Keys, Namespaces
+from stackly_server.runs.ports import Keys
 from stackly_server.runs.progress import Judged, Progress, run_name
 from stackly_server.runs.store import Filter
 from stackly_server.stacks.service import Blueprint, StackService, StackState
@@ -60,7 +61,7 @@ class RunService:
 
     def __init__(
         self, db: Database, hub: Hub, keys: Keys, stacks: StackService, states: StateService, workers: WorkerService,
-        namespaces: Namespaces, progress: Progress,
+        progress: Progress,
     ) -> None:  # fmt: skip
         self._db = db
         self._hub = hub
@@ -68,7 +69,6 @@ class RunService:
         self._stacks = stacks
         self._states = states
         self._workers = workers
-        self._namespaces = namespaces
         self._progress = progress
 
     async def create(self, subject: Subject, parent: str, new: NewRun) -> Shown:
@@ -340,7 +340,7 @@ class RunService:
         self, conn: Connection, subject: Subject, run: Run, state: StackState, plan: Plan | None, words: list[Approval]
     ) -> Shown:
         account_id = subject.tenant
-        namespace = await self._namespaces.by_id(conn, account_id, state.namespace_id)
+        namespace = await namespace_in(conn, state.namespace_id)
         judged = await self._progress.judge(conn, account_id, run, state) if plan and not run.done else None
         waits = run.status is Status.AWAITING_APPROVAL
         head = await self._states.head(conn, account_id, state.id) if run.status is Status.APPLY_QUEUED else None

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from stackly_server.access import system
+from stackly_server.accounts.namespaces import account_name, namespace_in
 from stackly_server.database import Database, Transaction
 from stackly_server.errors import NotFound
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.activities import BatchInput, Settled
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.model import BATCH, BatchRow, Outcome, Phase, Run, RunType, Status
-from stackly_server.runs.ports import Namespaces
 from stackly_server.runs.progress import Progress, run_name
 from stackly_server.runs.verdict import settle
 from stackly_server.stacks.service import StackService, StackState
@@ -22,13 +22,12 @@ class SettleService:
     """For the workflows and the sweeps of the orchestrator."""
 
     def __init__(
-        self, db: Database, stacks: StackService, workers: WorkerService, namespaces: Namespaces, progress: Progress,
+        self, db: Database, stacks: StackService, workers: WorkerService, progress: Progress,
         batches: BatchService,
     ) -> None:  # fmt: skip
         self._db = db
         self._stacks = stacks
         self._workers = workers
-        self._namespaces = namespaces
         self._progress = progress
         self._batches = batches
 
@@ -41,8 +40,8 @@ class SettleService:
                 return None
             state = await self._stacks.state_by_id(conn, account_id, run.stack_state_id)
             blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
-            namespace = await self._namespaces.by_id(conn, account_id, state.namespace_id)
-            account = await self._stacks.account_name(conn, account_id)
+            namespace = await namespace_in(conn, state.namespace_id)
+            account = await account_name(conn)
         timeout = blueprint.plan_timeout if phase is Phase.PLAN else blueprint.apply_timeout
         name = run_name(account, state.name, run.number)
         wanted = BatchInput(
@@ -76,7 +75,7 @@ class SettleService:
     async def expire(self, account_id: UUID) -> int:
         """Ends the runs of an account that nobody approved in time."""
         async with self._db.read(account_id) as conn:
-            account = await self._stacks.account_name(conn, account_id)
+            account = await account_name(conn)
             due = await store.due(conn, account_id)
         for run_id in due:
             async with self._db.transaction(system(account_id, account, "runs.expire")) as tx:
@@ -92,7 +91,7 @@ class SettleService:
     async def advance(self, account_id: UUID) -> int:
         """Lets waiting runs go on whose turn has come unnoticed, such as by the end of a lock's time."""
         async with self._db.read(account_id) as conn:
-            account = await self._stacks.account_name(conn, account_id)
+            account = await account_name(conn)
             waiting = await store.waiting_states(conn, account_id)
         for state_id in waiting:
             async with self._db.transaction(system(account_id, account, "runs.advance")) as tx:
@@ -115,5 +114,5 @@ class SettleService:
         await self._batches.ended(tx, run, state, batch, Outcome.LOST, None, [])
 
     async def _attach_queue(self, tx: Transaction, state: StackState, batch: BatchRow) -> str:
-        namespace = await self._namespaces.by_id(tx.conn, tx.account_id, state.namespace_id)
+        namespace = await namespace_in(tx.conn, state.namespace_id)
         return f"{namespace.temporal_namespace}.w.{batch.worker_id}"

@@ -57,12 +57,16 @@ def settle(batch: BatchRow, worker_alive: bool, silent_since: datetime | None, n
         return "lost"
     if batch.status is BatchStatus.QUEUED:
         return "again"
-    began = batch.phase is Phase.APPLY and batch.apply_started_at is not None
     if worker_alive and batch.phase is Phase.APPLY:
         return "attach"
     if batch.lease_live:
         return "wait"
-    if not began:
+    return _abandoned(batch, silent_since, now)
+
+
+def _abandoned(batch: BatchRow, silent_since: datetime | None, now: datetime) -> str:
+    """What to do with a batch that nobody holds."""
+    if batch.phase is Phase.PLAN or batch.apply_started_at is None:
         return "again"
     silent = 0.0 if silent_since is None else (now - silent_since).total_seconds()
     return "lost" if silent > LOST_SECONDS else "wait"

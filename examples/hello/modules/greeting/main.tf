@@ -1,0 +1,11 @@
+variable "who" {
+  type = string
+}
+
+resource "terraform_data" "greeting" {
+  input = "Hello, ${var.who}!"
+}
+
+output "text" {
+  value = terraform_data.greeting.output
+}
