@@ -4,6 +4,7 @@ from pathlib import Path
 
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
+START_MARK = "=== started "  # begins a line of a log at each start
 _CAUSES = (
     ("No space left on device", "the disk is full: free some space, or set STACKLY_HOME to another disk"),
     ("GLIBC_", "this machine's C library is too old for the part's binary (Envoy needs glibc 2.31)"),
@@ -21,8 +22,8 @@ class PartFailed(Exception):
     def __init__(self, part: str, what: str, *, hint: str = "", log: Path | None = None) -> None:
         self.part = part
         self.what = what
-        self.log = log
-        self.tail = log_tail(log) if log else ""
+        self.log = log if log and log.exists() else None
+        self.tail = log_tail(self.log) if self.log else ""
         self.hint = hint or likely_cause(f"{what}\n{self.tail}")
         super().__init__(self._text())
 
@@ -37,7 +38,7 @@ class PartFailed(Exception):
 
 
 def log_tail(log: Path, lines: int = _TAIL_LINES) -> str:
-    """The last lines of a log, at most 16 KiB of them; "" when there is none."""
+    """The last lines since the last start, at most 16 KiB of them; "" when there are none."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
@@ -45,7 +46,9 @@ def log_tail(log: Path, lines: int = _TAIL_LINES) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    found = text.splitlines()
+    starts = [number for number, line in enumerate(found) if line.startswith(START_MARK)]
+    return "\n".join(found[starts[-1] + 1 if starts else 0 :][-lines:])
 
 
 def likely_cause(text: str) -> str:

@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from stackly_server.dev import kernel
-from stackly_server.dev.problems import PartFailed
+from stackly_server.dev.problems import START_MARK, PartFailed
 
 _SHIM = Path(__file__).with_name("launch.py")
 _POLL_SECONDS = 0.02
@@ -65,6 +66,8 @@ class ChildProcess:
         self._stop_signal = command.stop_signal
         _rotate(self.log)
         with self.log.open("ab") as log:
+            log.write(f"{START_MARK}{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
+            log.flush()
             self._popen = subprocess.Popen(
                 command.shimmed(),
                 stdin=subprocess.DEVNULL,

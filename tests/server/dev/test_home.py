@@ -86,6 +86,16 @@ def test_the_tail_is_short_and_the_cause_is_named(tmp_path: Path) -> None:
     assert "glibc" in likely_cause("/lib/libc.so.6: version `GLIBC_2.31' not found")
 
 
+def test_the_tail_begins_at_the_last_start(tmp_path: Path) -> None:
+    for word in ("first", "second"):
+        process = child(tmp_path)
+        process.start(shell(f"echo {word}", tmp_path))
+        until(lambda: process.exit_code() == 0)  # noqa: B023  (called before the next turn)
+        process.stop(1)
+    assert log_tail(tmp_path / "child.log") == "second"
+    assert "first" in (tmp_path / "child.log").read_text()
+
+
 def test_the_environment_is_what_was_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACKLY_CANARY", "leaks")
     process = child(tmp_path)
@@ -130,7 +140,7 @@ def test_the_parent_death_signal_survives_the_change_of_user(tmp_path: Path, ide
     ask = "import ctypes,os;s=ctypes.c_int();ctypes.CDLL(None).prctl(2,ctypes.byref(s));print(os.geteuid(),s.value)"
     process.start(Command(("/usr/bin/env", "python3", "-c", ask), clean_environment(Path("/")), Path("/"), identity))
     until(lambda: process.exit_code() is not None)
-    assert process.log.read_text().split() == ["65534", str(int(signal.SIGTERM))]
+    assert log_tail(process.log).split() == ["65534", str(int(signal.SIGTERM))]
     process.stop(1)
 
 
@@ -169,7 +179,7 @@ def test_a_program_gets_its_settings_and_is_ready_when_it_says_so(tmp_path: Path
     script = f'echo "$STACKLY_WORD" && touch {ready} && exec sleep 100'
     program = Program("greeter", home, ("/bin/sh", "-c", script), {"STACKLY_WORD": "hello"}, file_answers(ready))
     bring_up(program)
-    assert program.log.read_text() == "hello\n"
+    assert log_tail(program.log) == "hello"
     pid = program.process.pid
     program.stop()
     assert pid is not None
