@@ -1,0 +1,134 @@
+"""What a worker says of itself while it lives: what it proves, that it is there, that it leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from stackly_server import limits
+from stackly_server.access import Subject
+from stackly_server.database import Connection, Database
+from stackly_server.errors import NotNow, StacklyError, Unauthenticated
+from stackly_server.hub import Hub
+from stackly_server.workers import store
+from stackly_server.workers.model import Capabilities, Challenge, Worker, WorkerStatus, claim_problems, proved
+from stackly_server.workers.ports import Plant
+from stackly_server.workers.service import field_problems
+
+_ROTATE_PART = 1 / 3  # of a certificate's life: the worker renews at half of it, and is told when it did not
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What a worker should do from now on. `sequence` rises with each change."""
+
+    worker: Worker
+    sequence: int
+    task_queues: tuple[str, ...]
+    drain: bool
+    reverify: Challenge | None
+    rotate: bool
+
+
+class LivingService:
+    """Calls of workers, each for itself."""
+
+    def __init__(self, database: Database, hub: Hub, plant: Plant) -> None:
+        self._db = database
+        self._hub = hub
+        self._plant = plant
+
+    @property
+    def plant(self) -> Plant:
+        """Where things are."""
+        return self._plant
+
+    async def verify(
+        self, subject: Subject, challenge_id: str, answers: Mapping[str, str], claimed: Capabilities
+    ) -> tuple[Worker, tuple[str, ...]]:
+        """Takes the answers and gives the worker with its task queues. NotNow CAPABILITY_MISMATCH, when one is wrong."""
+        problems = claim_problems(claimed)
+        if problems:
+            raise field_problems(problems)
+        refusal: StacklyError | None = None
+        selectors = []
+        async with self._db.transaction(subject) as tx:
+            worker = _known(await store.find(tx.conn, _id(subject)))
+            challenge = worker.challenge
+            if challenge is None or str(challenge.id) != challenge_id:
+                raise NotNow("CAPABILITY_MISMATCH", "This is not the worker's challenge; the next heartbeat gives it.")
+            engines = tuple(engine for engine in challenge.engines if engine in claimed.engines)
+            wrong = Challenge(challenge.id, challenge.nonce, engines).wrong(answers)
+            proof = proved(claimed, engines, worker.allowed_features, worker.token_labels)
+            if wrong or not proof.engines:
+                worker = _known(await store.failed_challenge(tx.conn, worker.id, limits.CHALLENGE_FAILURES_MAX))
+                refusal = _mismatch(wrong)
+                evicted = worker.status is WorkerStatus.EVICTED
+                tx.tell("worker.evicted" if evicted else "worker.refuted", worker.name, wrong=", ".join(wrong))
+            else:
+                worker = _known(await store.verified(tx.conn, worker, claimed, proof))
+                selectors = await store.selectors(tx.conn, worker.namespace_id)
+                tx.tell("worker.verified", worker.name, engines=", ".join(proof.engines))
+            tx.wake(f"worker/{worker.id}")
+        if refusal is not None:  # raised after the commit: the failure counts
+            raise refusal
+        return worker, worker.queues(selectors)
+
+    async def heartbeat(
+        self, subject: Subject, running: Sequence[str], acknowledged: int, wait_seconds: float, *, first: bool
+    ) -> Directives:
+        """Renews the lease, and waits for directives that are newer than those acknowledged."""
+        topics = (f"worker/{_id(subject)}", f"workers/{subject.namespace_id}")
+        wait = min(wait_seconds, self._plant.lease_seconds / 2)
+        with self._hub.waiter(*topics) as waiter:
+            directives = await self._beat(subject, running)
+            if wait > 0 and not first and directives.sequence == acknowledged:
+                await waiter.wait(wait)
+                directives = await self._beat(subject, running)
+        return directives
+
+    async def leave(self, subject: Subject, reason: str) -> None:
+        """Takes a worker at its word that it goes. Repeated, it changes nothing."""
+        async with self._db.transaction(subject) as tx:
+            worker = _known(await store.find(tx.conn, _id(subject)))
+            if worker.status is WorkerStatus.OFFLINE:
+                return
+            _known(await store.set_status(tx.conn, worker, WorkerStatus.OFFLINE))
+            tx.tell("worker.deregistered", worker.name, reason=reason)
+
+    async def _beat(self, subject: Subject, running: Sequence[str]) -> Directives:
+        async with self._db.transaction(subject) as tx:
+            before = _known(await store.find(tx.conn, _id(subject)))
+            worker = _known(await store.beat(tx.conn, before.id, running, self._plant.lease_seconds))
+            if worker.status is not before.status:
+                tx.tell("worker.returned", worker.name, status=worker.status.value)
+            return await self._directives(tx.conn, worker)
+
+    async def _directives(self, conn: Connection, worker: Worker) -> Directives:
+        selectors = await store.selectors(conn, worker.namespace_id)
+        left = worker.certificate_expires_at - datetime.now(UTC)
+        return Directives(
+            worker=worker,
+            sequence=worker.directive_sequence + len(selectors),  # selectors are never taken away, so it only rises
+            task_queues=worker.queues(selectors),
+            drain=worker.status is WorkerStatus.DRAINING,
+            reverify=worker.challenge if worker.status is WorkerStatus.PENDING else None,
+            rotate=left < timedelta(seconds=self._plant.certificate_seconds * _ROTATE_PART),
+        )
+
+
+def _id(subject: Subject) -> UUID:
+    if subject.worker_id is None:
+        raise Unauthenticated("CERTIFICATE_INVALID", "Only a worker may call this.")
+    return subject.worker_id
+
+
+def _known(worker: Worker | None) -> Worker:
+    if worker is None or not worker.known:
+        raise Unauthenticated("WORKER_UNKNOWN", "This worker is not known: register again.")
+    return worker
+
+
+def _mismatch(wrong: Sequence[str]) -> NotNow:
+    what = f"wrong answer of {', '.join(wrong)}" if wrong else "no engine that this worker may use"
+    return NotNow("CAPABILITY_MISMATCH", f"The capabilities are not proved: {what}.")
