@@ -44,7 +44,7 @@ class Program(LocalPart):
         self._answers = answers
 
     def command(self) -> Command:
-        environment = clean_environment(self.home.root) | _found_by_path() | self._env
+        environment = clean_environment(self.home.root) | found_by_path() | self._env
         return Command(self._argv, environment, self.home.root, stop_signal=signal.SIGTERM)
 
     def answers(self) -> bool:
@@ -120,14 +120,14 @@ def serve_program(installation: Installation, repository_roots: tuple[Path, ...]
 
 
 def orchestrate_program(
-    installation: Installation, answers: Callable[[], bool], repository_roots: tuple[Path, ...] = ()
+    installation: Installation, answers: Callable[[], bool], repository_roots: tuple[Path, ...], ready_file: Path
 ) -> Program:
-    """`stackly-server orchestrate`; `answers` says when its Temporal workers poll."""
+    """`stackly-server orchestrate`; `answers` says when its Temporal workers poll, by the file that it writes then."""
     return Program(
         "orchestrate",
         installation.home,
         python_module("stackly_server", "orchestrate"),
-        server_environment(installation, "orchestrate", repository_roots),
+        server_environment(installation, "orchestrate", repository_roots) | {"STACKLY_READY_FILE": str(ready_file)},
         answers,
         needs=("migrate", "openbao", "temporal"),
     )
@@ -153,6 +153,6 @@ def _json_paths(paths: tuple[Path, ...]) -> str:
     return json.dumps([str(path) for path in paths])
 
 
-def _found_by_path() -> dict[str, str]:
+def found_by_path() -> dict[str, str]:
     """Git and terraform are found by PATH, which is the caller's; nothing else of its environment is passed on."""
     return {"PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")}

@@ -59,6 +59,10 @@ class DevRepository:
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{hook.__file__}" "{file}"\n')
         script.chmod(0o700)
 
+    def head(self) -> str:
+        """The commit that the branch is at; empty before the first push."""
+        return _git(self.bare, "for-each-ref", "--format=%(objectname)", f"refs/heads/{BRANCH}").strip()
+
     def deliver(self) -> int:
         """Sends what earlier pushes left, and gives how many deliveries are still left."""
         return hook.send_all(self._settings())
