@@ -39,7 +39,7 @@ class FetchService:
             head = await self._states.head(conn, subject.tenant, state.id)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
         secrets = await self._batches.secret_variables(subject.tenant, run, state)
-        timeout = blueprint.plan_timeout if batch.phase is Phase.PLAN else blueprint.apply_timeout
+        timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
         return Spec(
             run_name=run_name(subject.account, state.name, run.number), run_type=run.type.value, commit=run.to_commit,
             root_path=blueprint.repo_path, engine=_engine(blueprint),

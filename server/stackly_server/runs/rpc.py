@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from google.rpc.status_pb2 import Status as RpcStatus
 
@@ -62,7 +63,7 @@ class RunServicer:
         cursor = await self._pages.open(request.page_token, scope, call)
         wanted = Filter(
             status=status_from_proto(request.status), to_commit=request.to_commit, delivery_id=request.delivery_id,
-            before=cursor[0] if cursor else None,
+            before=UUID(str(cursor[0])) if cursor else None,
         )  # fmt: skip
         rows = await self._service.page(call, request.parent, wanted, size + 1)
         token = await self._pages.next(rows, size, lambda shown: (str(shown.run.id),), scope, call)

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from google.protobuf.json_format import MessageToDict
 
-from stackly.v1 import runs_pb2
 from stackly.worker.v1 import runner_service_pb2 as runner
 from stackly.worker.v1 import tasks_pb2
 from stackly.worker.v1 import worker_task_service_pb2 as tasks
@@ -59,7 +58,7 @@ class WorkerTaskServicer:
         outcome = f"BATCH_OUTCOME_{batch.outcome or 'UNSPECIFIED'}"
         return tasks.GetBatchStatusResponse(
             done=batch.finished_at is not None,
-            outcome=tasks_pb2.BatchOutcome.Value(outcome),
+            outcome=outcome,
             apply_started=batch.apply_started_at is not None,
         )
 
@@ -80,7 +79,7 @@ class RunnerServicer:
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
         spec = await self._fetching.spec(call)
         return runner.GetBatchSpecResponse(
-            batch=_batch_ref(call), run=spec.run_name, run_type=runs_pb2.RunType.Value(f"RUN_TYPE_{spec.run_type}"),
+            batch=_batch_ref(call), run=spec.run_name, run_type=f"RUN_TYPE_{spec.run_type}",
             commit=spec.commit, root_path=spec.root_path, engine=spec.engine, variables=spec.variables,
             sensitive_variables=spec.sensitive_variables, hash_key=spec.hash_key, timeout_seconds=spec.timeout_seconds,
             state_serial=spec.state_serial, state_lineage=spec.state_lineage, plan_sha256=spec.plan_sha256,
@@ -188,7 +187,7 @@ def _batch_ref(call: Subject) -> tasks_pb2.BatchRef | None:
         run_id=str(call.batch.run_id),
         plan_number=call.batch.plan_number,
         batch=call.batch.batch,
-        phase=tasks_pb2.BatchPhase.Value(f"BATCH_PHASE_{call.batch.phase}"),
+        phase=f"BATCH_PHASE_{call.batch.phase}",
     )
 
 

@@ -344,7 +344,7 @@ class RunService:
         judged = await self._progress.judge(conn, account_id, run, state) if plan and not run.done else None
         waits = run.status is Status.AWAITING_APPROVAL
         head = await self._states.head(conn, account_id, state.id) if run.status is Status.APPLY_QUEUED else None
-        lacking = ()
+        lacking: tuple[str, ...] = ()
         if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
             lacking = await self._workers.missing_for(conn, account_id, state.namespace_id, run.selector_hash)
         worker = await self._workers.slug(conn, account_id, run.worker_id) if run.worker_id else ""

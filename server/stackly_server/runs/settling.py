@@ -42,7 +42,7 @@ class SettleService:
             blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
             namespace = await namespace_in(conn, state.namespace_id)
             account = await account_name(conn)
-        timeout = blueprint.plan_timeout if phase is Phase.PLAN else blueprint.apply_timeout
+        timeout = blueprint.plan_timeout_seconds if phase is Phase.PLAN else blueprint.apply_timeout_seconds
         name = run_name(account, state.name, run.number)
         wanted = BatchInput(
             str(account_id), str(run_id), name, number, batch.batch, phase.value, batch.task_queue, batch.nonce, timeout
@@ -63,7 +63,7 @@ class SettleService:
             if run.done and batch.apply_started_at is None:
                 return Settled("done")
             state = await self._stacks.state_by_id(tx.conn, account_id, run.stack_state_id)
-            alive, heard = await self._workers.alive(tx.conn, account_id, batch.worker_id)
+            alive, heard = await self._workers.alive(tx.conn, batch.worker_id)
             word = settle(batch, alive, heard, datetime.now(UTC))
             if word == "again":
                 return await self._again(subject.tenant, tx, run, state, batch)

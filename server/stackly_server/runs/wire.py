@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from stackly.v1 import runs_pb2
 from stackly_server.runs.model import BatchRow, NewRun, Plan, RunType, Status
 from stackly_server.runs.service import Shown
-from stackly_server.stacks.variables import checked_json
+from stackly_server.stacks.variables import Variables, check_variables
 
 _OUTCOMES = {
     Status.PLANNED_AND_FINISHED: runs_pb2.RUN_OUTCOME_SUCCEEDED,
@@ -41,10 +41,12 @@ def timestamp(moment: datetime | None) -> Timestamp | None:
 def new_run_from_proto(run: runs_pb2.Run) -> NewRun:
     """What a caller asks for."""
     kind = runs_pb2.RunType.Name(run.type).removeprefix("RUN_TYPE_")
-    plain, secret = {}, {}
+    plain: dict[str, str] = {}
+    secret: dict[str, str] = {}
     for name, variable in run.variables.items():
         side = secret if variable.sensitive else plain
-        side[name] = checked_json(f"run.variables.{name}", variable.json)
+        side[name] = variable.json
+    check_variables(Variables(plain, secret))
     return NewRun(
         type=RunType.APPLY if kind == "UNSPECIFIED" else RunType(kind),
         commit=run.to_commit,
@@ -66,10 +68,10 @@ def run_to_proto(shown: Shown) -> runs_pb2.Run:
     run = shown.run
     message = runs_pb2.Run(
         name=shown.name, uid=str(run.id), etag=f'"{run.version}"', number=run.number,
-        type=runs_pb2.RunType.Value(f"RUN_TYPE_{run.type.value}"),
-        trigger=runs_pb2.RunTrigger.Value(f"RUN_TRIGGER_{run.trigger.value}"),
+        type=f"RUN_TYPE_{run.type.value}",
+        trigger=f"RUN_TRIGGER_{run.trigger.value}",
         from_commit=run.from_commit, to_commit=run.to_commit, message=run.message, auto_apply=run.auto_apply,
-        status=runs_pb2.RunStatus.Value(f"RUN_STATUS_{run.status.value}"), done=run.done,
+        status=f"RUN_STATUS_{run.status.value}", done=run.done,
         outcome=_OUTCOMES.get(run.status, runs_pb2.RUN_OUTCOME_UNSPECIFIED), waiting_on=_waiting_on(shown),
         actions=runs_pb2.RunActions(
             can_approve=shown.can_approve, can_reject=shown.can_reject, can_cancel=shown.can_cancel
@@ -104,7 +106,7 @@ def step_to_proto(shown: Shown, batch: BatchRow) -> runs_pb2.RunStep:
     """A batch as a step of its run."""
     return runs_pb2.RunStep(
         name=f"{shown.name}/steps/{batch.step}",
-        kind=runs_pb2.RunStepKind.Value(f"RUN_STEP_KIND_{batch.phase.value}"),
+        kind=f"RUN_STEP_KIND_{batch.phase.value}",
         status=_STEP_STATUS[batch.status.value],
         plan_number=batch.plan_number,
         batch=batch.batch,
