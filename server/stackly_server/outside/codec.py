@@ -121,3 +121,25 @@ class SealingCodec(PayloadCodec, WithSerializationContext):
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         keys = await self._keys.all(self._account_id, "payload")
         return [unseal(keys, self._context, payload) for payload in payloads]
+
+
+class NamespaceCodec:
+    """Seals and opens payloads of a namespace for a person who may see them: which workflow they are of is not known."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    async def seal(self, account_id: UUID, namespace: str, payloads: Sequence[Payload]) -> list[Payload]:
+        """Seals for the namespace; no workflow takes such a payload, as it is bound to none."""
+        return await self._of(account_id, namespace).encode(payloads)
+
+    async def open(self, account_id: UUID, namespace: str, payloads: Sequence[Payload]) -> list[Payload]:
+        """Opens those that are sealed, and gives the others back as they are. Denied, NotNow or BrokenSealError."""
+        codec = self._of(account_id, namespace)
+        return [
+            (await codec.decode([payload]))[0] if payload.metadata.get("encoding") == ENCODING else payload
+            for payload in payloads
+        ]
+
+    def _of(self, account_id: UUID, namespace: str) -> SealingCodec:
+        return SealingCodec(self._keys, account_id, Context(str(account_id), namespace))
