@@ -1,13 +1,14 @@
 """Postgres: a pool, and transactions that know their tenant and tell what they did as their last act."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from stackly_server import ledger
@@ -60,8 +61,12 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Opens the pool; fails when Postgres does not answer within 10 seconds."""
-        await self._pool.open(wait=True, timeout=10)
+        """Opens the pool; Unavailable when Postgres does not answer within 10 seconds."""
+        try:
+            await self._pool.open(wait=True, timeout=10)
+        except PoolTimeout as error:
+            await self._pool.close()
+            raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
     async def close(self) -> None:
         """Closes the pool."""
@@ -70,8 +75,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, subject: Subject) -> AsyncIterator[Transaction]:
         """A read-write transaction in the caller's account. Commits at the end, rolls back on any error."""
-        async with self._connection() as conn, conn.transaction():
-            await _set(conn, "stackly.account", str(subject.tenant))
+        async with self._begun("BEGIN", "account", str(subject.tenant)) as conn:
             tx = Transaction(conn, subject)
             yield tx
             await ledger.flush(conn, subject, tx.events, tx.lines, tx.wakes, tx.result)
@@ -81,26 +85,34 @@ class Database:
     @asynccontextmanager
     async def read(self, account_id: UUID) -> AsyncIterator[Connection]:
         """A read-only transaction in one account."""
-        async with self._connection() as conn, conn.transaction():
-            await conn.execute("SET TRANSACTION READ ONLY")
-            await _set(conn, "stackly.account", str(account_id))
+        async with self._begun("BEGIN READ ONLY", "account", str(account_id)) as conn:
             yield conn
 
     @asynccontextmanager
     async def scope(self, name: str) -> AsyncIterator[Connection]:
         """A transaction that sees no tenant's content, only the routing tables: `routing` or `relay`."""
-        async with self._connection() as conn, conn.transaction():
-            await _set(conn, "stackly.scope", name)
+        async with self._begun("BEGIN", "scope", name) as conn:
             yield conn
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _begun(self, begin: str, setting: str, value: str) -> AsyncIterator[Connection]:
+        """A connection in a transaction, begun and set in one trip; the pool's context commits it or rolls it back."""
+        words = SQL("{}; SET LOCAL {} = {}").format(SQL(begin), Identifier("stackly", setting), Literal(value))
         try:
-            async with self._pool.connection() as conn:
+            async with AsyncExitStack() as stack:
+                conn = await self._alive(stack, words)
                 yield conn
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
-
-async def _set(conn: Connection, name: str, value: str) -> None:
-    await conn.execute("SELECT set_config(%s, %s, true)", (name, value))
+    async def _alive(self, stack: AsyncExitStack, words: Composed) -> Connection:
+        """The first connection that still works: those of a Postgres that was restarted fail at their first word."""
+        for _ in range(self._pool.max_size):
+            conn = await stack.enter_async_context(self._pool.connection())
+            try:
+                await conn.execute(words)
+            except OperationalError:
+                await conn.close()
+            else:
+                return conn
+        raise OperationalError("no connection of the pool works")
