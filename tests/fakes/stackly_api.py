@@ -14,6 +14,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
+
 from stackly.v1 import (
     accounts_service_pb2,
     auth_service_pb2,
@@ -118,7 +119,7 @@ class FakeApi(grpc.GenericRpcHandler):
     def requests(self, name: str) -> list[Any]:
         return [request for called, request, _ in self.calls if called == name]
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         method = METHODS.get(details.method)
         if method is None:
             return None

@@ -3,10 +3,13 @@
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
 from google.rpc import status_pb2
+
+from fakes.stackly_api import ACCOUNT, FakeTokens, Refused
 from stackly.v1 import (
     accounts_pb2,
     accounts_service_pb2,
@@ -23,8 +26,6 @@ from stackly.v1 import (
     worker_registry_pb2,
     workers_pb2,
 )
-
-from fakes.stackly_api import ACCOUNT, FakeTokens, Refused
 
 PLANNED = b"Terraform will perform the following actions:\nPlan: 1 to add.\n"
 APPLIED = "greeting: gr\u00fc\u00df dich\nApply complete!\n".encode()
@@ -176,7 +177,7 @@ class FakeStackly(FakeTokens):
         cut = self.cut_logs_after.pop(0) if self.cut_logs_after else None
         while True:
             with self.changed:
-                self.changed.wait_for(lambda: len(self.logs[run.name]) > offset or run.done or request.no_follow, 15)
+                self.changed.wait_for(partial(self._has_news, run, offset, request.no_follow), 15)
                 # Whole characters only, as the server has it; small pieces, so that much is resumed.
                 text = bytes(self.logs[run.name][offset : offset + 16]).decode(errors="ignore")
                 over = not text and (run.done or request.no_follow)
@@ -193,6 +194,9 @@ class FakeStackly(FakeTokens):
                 continue
             chunk = runs_pb2.LogChunk(offset=begin, text=text)
             yield runs_service_pb2.TailRunLogsResponse(next_offset=offset, chunk=chunk)
+
+    def _has_news(self, run: runs_pb2.Run, offset: int, no_follow: bool) -> bool:
+        return len(self.logs[run.name]) > offset or run.done or no_follow
 
     # Stacks and states
 
@@ -334,7 +338,7 @@ class FakeStackly(FakeTokens):
 
 def reached(run: runs_pb2.Run, until: int) -> bool:
     waiting = run.status == runs_pb2.RUN_STATUS_AWAITING_APPROVAL
-    there = {
+    there: dict[int, bool] = {
         runs_service_pb2.WAIT_UNTIL_PLANNED: bool(run.plan_number),
         runs_service_pb2.WAIT_UNTIL_WAITING: waiting,
         runs_service_pb2.WAIT_UNTIL_APPLYING: run.status == runs_pb2.RUN_STATUS_APPLYING,

@@ -1,0 +1,45 @@
+"""`stackly plan`: what a run would change, drawn as Terraform draws it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from stackly_sdk.cli import words
+from stackly_sdk.cli.session import Session, clean, json_option
+
+if TYPE_CHECKING:
+    from stackly_sdk._gen.stackly.v1 import Plan, ResourceChange
+
+
+@click.group()
+def plan() -> None:
+    """What a run would change."""
+
+
+@plan.command()
+@click.argument("run")
+@json_option
+def show(session: Session, *, run: str) -> None:
+    """Show the current plan of a run; sensitive values are masked."""
+    with session.client() as client:
+        found = client.runs.get(run)
+        current, changes = found.plan, list(found.changes())
+    if session.json:
+        from stackly_sdk.jsonview import as_json
+
+        session.print_json({"plan": as_json(current), "resourceChanges": [as_json(change) for change in changes]})
+        return
+    print_plan(current, changes)
+
+
+def print_plan(current: "Plan", changes: "Iterable[ResourceChange]") -> None:
+    from stackly_sdk.cli.drawing import draw_change, draw_outputs
+
+    for change in changes:
+        for line in draw_change(change):
+            click.secho(clean(line.text), fg=line.colour)
+        click.echo()
+    for line in draw_outputs(current.output_changes):
+        click.secho(clean(line.text), fg=line.colour)
+    click.secho(words.summary(current.summary), bold=True)
