@@ -160,9 +160,9 @@ async def rival(tenants: Tenants) -> Tenant:
 async def api(settings: Settings) -> AsyncIterator[Api]:
     from stackly_server.app import serving
 
-    async with serving(settings, drain=0, grace=1) as server:
-        async with grpc.aio.insecure_channel(f"unix:{settings.public_socket}") as channel:
-            yield Api(channel, server, settings)
+    address = f"unix:{settings.public_socket}"
+    async with serving(settings, drain=0, grace=1) as server, grpc.aio.insecure_channel(address) as channel:
+        yield Api(channel, server, settings)
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

@@ -6,147 +6,162 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any, NoReturn, TypeVar
 
-Command = Callable[[argparse.Namespace], int]
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from stackly_server.config import MigrateSettings, Settings
+from stackly_server.errors import StacklyError
+
+Run = Callable[[argparse.Namespace], int]
+S = TypeVar("S", bound=BaseSettings)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one program; the exit code: 0, 1 for a failure said in words, 2 for wrong words."""
-    if (arguments or sys.argv[1:])[:1] == ["dev"]:
-        from stackly_server.dev.__main__ import main as dev
+def main() -> NoReturn:
+    """Leaves without finalisers: the native runtimes of Temporal and gRPC may crash in theirs."""
+    code = run(sys.argv[1:])
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
-        return dev(list(arguments or sys.argv[1:])[1:])
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one program; the exit code: 0, or 1 for a failure said in words. Wrong words exit with 2."""
     options = _parser().parse_args(arguments)
-    return _told(options.run, options)
+    try:
+        code: int = options.run(options)
+    except StacklyError as error:
+        return _fail(f"{error.message} ({error.reason})")
+    except ValidationError as error:
+        return _fail("; ".join(f"STACKLY_{part['loc'][0]}: {part['msg']}".upper() for part in error.errors()))
+    except OSError as error:
+        return _fail(str(error))
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stackly-server", description="Stackly's control plane.")
     programs = parser.add_subparsers(required=True, metavar="PROGRAM")
-    _program(programs, "serve", "the gRPC API", serve)
-    _program(programs, "orchestrate", "workflows, the relay and the sweeps", orchestrate)
-    _program(programs, "migrate", "bring the database's schema to this release", migrate)
-    programs.add_parser("dev", help="the whole platform on embedded parts")
+    _add(programs, "serve", "the gRPC API", serve)
+    _add(programs, "orchestrate", "workflows, the relay and the sweeps", orchestrate)
+    _add(programs, "migrate", "bring the database's schema to this release", migrate)
+    dev_parser = _add(programs, "dev", "the whole platform on embedded parts", dev)
+    dev_parser.add_argument("--once", action="store_true", help="push the examples, show that they run, and stop")
     admin = programs.add_parser("admin", help="what only the operator of the server may").add_subparsers(required=True)
     account = admin.add_parser("account", help="accounts").add_subparsers(required=True)
-    create = _program(account, "create", "make an account with its owner and first API key", create_account)
+    create = _add(account, "create", "make an account with its owner and first API key", create_account)
     create.add_argument("name", help="the account's id: lower-case letters, digits, hyphens")
     create.add_argument("--owner", required=True, metavar="LOGIN", help="the login of its first member")
     create.add_argument("--api-key-file", type=Path, metavar="PATH", help="write the key here (0600), not to stdout")
     return parser
 
 
-def _program(
-    programs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: Command
+def _add(
+    programs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: Run
 ) -> argparse.ArgumentParser:
     parser = programs.add_parser(name, help=text, description=text)
     parser.set_defaults(run=run)
     return parser
 
 
-def _told(run: Command, options: argparse.Namespace) -> int:
-    """Failures that an operator can mend are said in one line, without a trace."""
-    from psycopg import OperationalError
-    from pydantic import ValidationError
-
-    from stackly_server.errors import StacklyError
-    from stackly_server.migrate import MigrationError
-
-    try:
-        return run(options)
-    except StacklyError as error:
-        print(f"stackly-server: {error.message} ({error.reason})", file=sys.stderr)
-    except ValidationError as error:
-        missing = ", ".join(
-            f"STACKLY_{str(problem['loc'][0]).upper()} ({problem['msg']})" for problem in error.errors()
-        )
-        print(f"stackly-server: settings: {missing}", file=sys.stderr)
-    except (MigrationError, OperationalError, OSError) as error:
-        print(f"stackly-server: {error}", file=sys.stderr)
-    return 1
-
-
 def serve(_options: argparse.Namespace) -> int:
     """The API, until SIGTERM or SIGINT."""
-    import uvloop
-
     from stackly_server.app import serving
-    from stackly_server.config import Settings
 
-    settings = Settings()
-    _log_as_json(settings.log_level)
+    settings = _settings(Settings)
 
-    async def run() -> None:
+    async def until_stopped() -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         async with serving(settings):
-            logging.getLogger("stackly").info(
-                "serving", extra={"facts": {"settings": settings.model_dump(mode="json")}}
-            )
+            logging.getLogger("stackly").info("serving", extra={"facts": settings.model_dump(mode="json")})
             await stopped.wait()
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
+    _run(settings, until_stopped())
     return 0
 
 
 def orchestrate(_options: argparse.Namespace) -> int:
-    """Workflows, relay and sweeps."""
+    """Workflows, the relay and the sweeps, until SIGTERM or SIGINT."""
     from stackly_server.app import orchestrating
-    from stackly_server.config import Settings
 
-    settings = Settings()
-    _log_as_json(settings.log_level)
-    asyncio.run(orchestrating(settings))
-    logging.shutdown()
-    os._exit(0)  # temporalio can crash at interpreter exit
+    settings = _settings(Settings)
+    _run(settings, orchestrating(settings))
+    return 0
 
 
 def migrate(_options: argparse.Namespace) -> int:
     """Applies the migrations that are missing."""
-    from stackly_server.config import MigrateSettings
+    from stackly_server.migrate import MigrationError
     from stackly_server.migrate import migrate as apply
 
-    applied = apply(MigrateSettings().database_owner_url.get_secret_value())
-    print(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
+    try:
+        applied = apply(_settings(MigrateSettings).database_owner_url.get_secret_value())
+    except MigrationError as error:
+        return _fail(str(error))
+    sys.stdout.write(f"applied: {', '.join(applied)}\n" if applied else "nothing to apply\n")
     return 0
+
+
+def dev(options: argparse.Namespace) -> int:
+    """The development platform."""
+    from stackly_server.dev.program import run
+
+    return run(once=options.once)
 
 
 def create_account(options: argparse.Namespace) -> int:
-    """Makes an account; its first API key goes to a file, or once to stdout."""
+    """Makes an account; its first API key goes to a new file, or once to stdout."""
     from stackly_server.accounts.founding import found
     from stackly_server.app import ground
-    from stackly_server.config import Settings
 
-    target: Path | None = options.api_key_file
-    if target is not None and target.exists():
-        print(f"stackly-server: {target} exists; name a new file", file=sys.stderr)
-        return 1
+    settings = _settings(Settings)
+    file: Path | None = options.api_key_file
+    # made before the account is, so that no key is lost for want of a place
+    handle = None if file is None else os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
-    async def run() -> str:
-        async with ground(Settings()) as on:
+    async def make() -> str:
+        async with ground(settings) as on:
             return (await found(on.database, on.keys, on.clock, options.name, options.owner)).api_key
 
-    key = asyncio.run(run())
-    if target is None:
-        print(key)
-    else:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(key + "\n")
+    try:
+        key = asyncio.run(make())
+    except BaseException:
+        if file is not None:
+            file.unlink(missing_ok=True)
+        raise
+    if handle is None:
+        sys.stdout.write(f"{key}\n")
+        return 0
+    with os.fdopen(handle, "w", encoding="ascii") as out:
+        out.write(f"{key}\n")
     return 0
 
 
-def _log_as_json(level: str) -> None:
-    from stackly_server.app import json_lines
+def _run(settings: Settings, program: Coroutine[Any, Any, None]) -> None:
+    import uvloop
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(json_lines())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    from stackly_server.app import log_handler
+
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[log_handler()])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(program)
+
+
+def _settings(kind: type[S]) -> S:
+    from_environment: dict[str, Any] = {}
+    return kind(**from_environment)
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"stackly-server: {text}\n")
+    return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,5 +1,6 @@
 """The only place where parts are put together: settings → outside → rooms → door."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from stackly_server.clock import SystemClock
 from stackly_server.config import Settings
 from stackly_server.database import Database
 from stackly_server.edge.answers import Answers
+from stackly_server.edge.call_log import JsonLines
 from stackly_server.edge.certificates import ListenerCertificate
 from stackly_server.edge.identity import Identifiers
 from stackly_server.edge.server import ApiServer, Mount
@@ -113,6 +115,13 @@ async def serving(settings: Settings, *, drain: float = 5.0, grace: float = 75.0
             stack.push_async_callback(certificate.close)
             await server.listen_to_workers(settings.worker_listen, parts.workers, credentials)
         yield server
+
+
+def log_handler() -> logging.Handler:
+    """Log records as lines of JSON on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    return handler
 
 
 def _service(module: Any, name: str) -> Any:

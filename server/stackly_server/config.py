@@ -23,12 +23,18 @@ class Settings(BaseSettings):
     worker_listen: str = Field(description="Where the worker listener (mTLS) listens, host:port.")
     worker_address: str = Field(description="The worker listener as workers reach it, host:port.")
     public_url: str = Field(description="Envoy as clients reach it, https://host:port.")
-    trust_domain: str = Field("stackly.local", description="The trust domain in SPIFFE ids of workers.")
-    certificate_seconds: int = Field(3600, ge=20, le=3600, description="Life of a worker's certificate, in seconds.")
-    lease_seconds: int = Field(45, ge=5, le=45, description="How long a worker or runner may be silent, in seconds.")
-    dev_repository_roots: list[Path] = Field([], description="Folders below which file:// repositories are allowed.")
-    reflection: bool = Field(True, description="Whether gRPC reflection answers (callers must be signed in).")
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    trust_domain: str = Field(default="stackly.local", description="The trust domain in SPIFFE ids of workers.")
+    certificate_seconds: int = Field(
+        default=3600, ge=20, le=3600, description="Life of a worker's certificate, in seconds."
+    )
+    lease_seconds: int = Field(
+        default=45, ge=5, le=45, description="How long a worker or runner may be silent, in seconds."
+    )
+    dev_repository_roots: list[Path] = Field(
+        default=[], description="Folders below which file:// repositories are allowed."
+    )
+    reflection: bool = Field(default=True, description="Whether gRPC reflection answers (callers must be signed in).")
+    log_level: str = Field(default="info", description="debug, info, warning or error.")
 
 
 class MigrateSettings(BaseSettings):

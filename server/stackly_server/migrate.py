@@ -9,12 +9,12 @@ _LOCK = 0x5374_6163_6B6C_79
 
 
 class MigrationError(Exception):
-    """The database holds a migration that this release does not know, or another text of one."""
+    """The database cannot be reached, or holds a migration that this release does not know, or another text of one."""
 
 
 def migrate(owner_url: str) -> list[str]:
     """Applies what is missing, one transaction a file, and gives the names applied. Safe to run side by side."""
-    with psycopg.connect(owner_url, autocommit=True) as conn:
+    with _connect(owner_url) as conn:
         conn.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         conn.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, sha256 text NOT NULL,"
@@ -26,6 +26,13 @@ def migrate(owner_url: str) -> list[str]:
         for name in done.keys() - files.keys():
             raise MigrationError(f"The database is newer than this release: it holds {name}.")
         return [name for name, text in files.items() if _apply(conn, name, text, done.get(name))]
+
+
+def _connect(owner_url: str) -> psycopg.Connection[tuple[str, str]]:
+    try:
+        return psycopg.connect(owner_url, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise MigrationError(f"The database does not let us in: {error}") from error
 
 
 def _files() -> list[resources.abc.Traversable]:

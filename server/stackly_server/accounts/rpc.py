@@ -142,7 +142,7 @@ def _namespace(namespace: Namespace, account: str) -> accounts_pb2.Namespace:
         name=f"accounts/{account}/namespaces/{namespace.name}",
         uid=str(namespace.id),
         temporal_namespace=namespace.temporal_namespace,
-        status=accounts_pb2.NamespaceStatus.Value(f"NAMESPACE_STATUS_{namespace.status}"),
+        status=f"NAMESPACE_STATUS_{namespace.status}",
         created_at=namespace.created_at,
     )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from stackly_server import limits
 from stackly_server.access import Subject, own, require
 from stackly_server.accounts import store
-from stackly_server.accounts.model import Account, ApiKey, Member, Namespace, permissions_of, secret_hash, check_grant
+from stackly_server.accounts.model import Account, ApiKey, Member, Namespace, check_grant, permissions_of, secret_hash
 from stackly_server.accounts.principals import Principals
 from stackly_server.clock import Clock, uuid7
 from stackly_server.database import Database, Transaction

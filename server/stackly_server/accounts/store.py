@@ -8,8 +8,16 @@ from uuid import UUID
 from psycopg import errors
 from psycopg.rows import TupleRow, kwargs_row
 
-from stackly_server.accounts.model import Account, ApiKey, Family, Member, Namespace, Principal, Repository
-from stackly_server.accounts.model import permissions_of
+from stackly_server.accounts.model import (
+    Account,
+    ApiKey,
+    Family,
+    Member,
+    Namespace,
+    Principal,
+    Repository,
+    permissions_of,
+)
 from stackly_server.database import Connection
 from stackly_server.errors import AlreadyExists
 
@@ -17,6 +25,19 @@ _KEY_COLUMNS = "id, member, display_name, permissions, expires_at, created_at, u
 _MEMBER_COLUMNS = "id, login, roles, groups, version, created_at, updated_at"
 _NAMESPACE_COLUMNS = "id, name, temporal_namespace, status, created_at"
 _REPOSITORY_COLUMNS = "id, slug, clone_url, full_name, external_id, default_ref, created_at"
+
+
+def _member(*, roles: list[str], groups: list[str], **rest: Any) -> Member:
+    return Member(roles=tuple(roles), groups=tuple(groups), **rest)
+
+
+def _api_key(*, permissions: list[str], **rest: Any) -> ApiKey:
+    return ApiKey(permissions=tuple(permissions), **rest)
+
+
+def _principal(*, roles: list[str], permissions: list[str], groups: list[str], **rest: Any) -> Principal:
+    allowed = permissions_of(roles) & frozenset(permissions)
+    return Principal(permissions=allowed, groups=tuple(sorted(groups)), **rest)
 
 
 # --- accounts and routes
@@ -103,7 +124,7 @@ async def find_namespace_by_id(conn: Connection, id_: UUID) -> Namespace | None:
 async def insert_member(
     conn: Connection, account_id: UUID, id_: UUID, login: str, roles: Sequence[str], groups: Sequence[str]
 ) -> Member:
-    async with conn.cursor(row_factory=_member_row) as cursor:
+    async with conn.cursor(row_factory=kwargs_row(_member)) as cursor:
         await cursor.execute(
             f"""
             INSERT INTO members (account_id, id, login, roles, groups) VALUES (%s, %s, %s, %s, %s)
@@ -118,7 +139,7 @@ async def insert_member(
 
 async def members(conn: Connection, after: str, limit: int) -> list[Member]:
     """By login, after the login `after`."""
-    async with conn.cursor(row_factory=_member_row) as cursor:
+    async with conn.cursor(row_factory=kwargs_row(_member)) as cursor:
         await cursor.execute(
             f"SELECT {_MEMBER_COLUMNS} FROM members WHERE login > %s ORDER BY login LIMIT %s",  # noqa: S608
             (after, limit),
@@ -127,7 +148,7 @@ async def members(conn: Connection, after: str, limit: int) -> list[Member]:
 
 
 async def find_member(conn: Connection, login: str) -> Member | None:
-    async with conn.cursor(row_factory=_member_row) as cursor:
+    async with conn.cursor(row_factory=kwargs_row(_member)) as cursor:
         await cursor.execute(f"SELECT {_MEMBER_COLUMNS} FROM members WHERE login = %s", (login,))  # noqa: S608
         return await cursor.fetchone()
 
@@ -142,7 +163,7 @@ async def update_member(
     conn: Connection, login: str, version: int, roles: Sequence[str], groups: Sequence[str]
 ) -> Member | None:
     """The changed member; None when its version is another one by now."""
-    async with conn.cursor(row_factory=_member_row) as cursor:
+    async with conn.cursor(row_factory=kwargs_row(_member)) as cursor:
         await cursor.execute(
             f"""
             UPDATE members SET roles = %s, groups = %s, version = version + 1, updated_at = now()
@@ -157,14 +178,6 @@ async def update_member(
 async def delete_member(conn: Connection, login: str, version: int) -> bool:
     cursor = await conn.execute("DELETE FROM members WHERE login = %s AND version = %s", (login, version))
     return cursor.rowcount == 1
-
-
-def _member_row(cursor: Any) -> Any:
-    return kwargs_row(_member)(cursor)
-
-
-def _member(*, roles: list[str], groups: list[str], **rest: Any) -> Member:
-    return Member(roles=tuple(roles), groups=tuple(groups), **rest)
 
 
 # --- API keys and sign-ins
@@ -192,7 +205,7 @@ async def insert_api_key(conn: Connection, account_id: UUID, key: ApiKey, secret
 async def api_keys(conn: Connection, before: tuple[datetime, UUID] | None, limit: int) -> list[ApiKey]:
     """Newest first, those before `before`."""
     created_at, id_ = before or (None, None)
-    async with conn.cursor(row_factory=_key_row) as cursor:
+    async with conn.cursor(row_factory=kwargs_row(_api_key)) as cursor:
         await cursor.execute(
             f"""
             SELECT {_KEY_COLUMNS} FROM api_keys
@@ -298,19 +311,6 @@ async def find_principal(conn: Connection, family_id: UUID) -> Principal | None:
             (family_id,),
         )
         return await cursor.fetchone()
-
-
-def _principal(*, roles: list[str], permissions: list[str], groups: list[str], **rest: Any) -> Principal:
-    allowed = permissions_of(roles) & frozenset(permissions)
-    return Principal(permissions=allowed, groups=tuple(sorted(groups)), **rest)
-
-
-def _key_row(cursor: Any) -> Any:
-    return kwargs_row(_api_key)(cursor)
-
-
-def _api_key(*, permissions: list[str], **rest: Any) -> ApiKey:
-    return ApiKey(permissions=tuple(permissions), **rest)
 
 
 # --- repositories

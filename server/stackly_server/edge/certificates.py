@@ -5,7 +5,7 @@ import ipaddress
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 from cryptography import x509
@@ -41,8 +41,8 @@ class ListenerCertificate:
         self._issuer = issuer
         self._names = [host for host in hosts if not _is_address(host)]
         self._addresses = [host for host in hosts if _is_address(host)]
-        self._current: grpc.ServerCertificateConfiguration | None = None
-        self._shown: grpc.ServerCertificateConfiguration | None = None
+        self._current: Any = None
+        self._shown: Any = None
         self._renewal: asyncio.Task[None] | None = None
 
     async def open(self) -> grpc.ServerCredentials:
@@ -58,7 +58,7 @@ class ListenerCertificate:
             self._renewal.cancel()
             await asyncio.gather(self._renewal, return_exceptions=True)
 
-    def _fresh(self) -> grpc.ServerCertificateConfiguration | None:
+    def _fresh(self) -> Any:
         """Called at each handshake, from a thread of grpc's; None keeps what is shown."""
         if self._current is self._shown:
             return None

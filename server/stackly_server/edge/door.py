@@ -15,7 +15,6 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import Message
 
-from stackly.options.v1 import options_pb2
 from stackly_server.access import Kind, Subject, require
 from stackly_server.clock import uuid7
 from stackly_server.edge import call_log, statuses
@@ -24,7 +23,7 @@ from stackly_server.edge.call_log import Metrics
 from stackly_server.edge.identity import Credentials, Identifiers, metadata_of
 from stackly_server.edge.rules import Rule
 from stackly_server.edge.statuses import Refusal
-from stackly_server.errors import NotFound, StacklyError, Unavailable
+from stackly_server.errors import StacklyError, Unavailable
 
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -44,6 +43,9 @@ class Stopping:
         for task in self._streams:
             task.cancel()
 
+    def _has_begun(self) -> bool:
+        return self._begun
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Notes the running task as a stream for as long as it lasts."""
@@ -54,7 +56,7 @@ class Stopping:
         try:
             yield
         except asyncio.CancelledError as error:
-            if not self._begun:
+            if not self._has_begun():
                 raise
             task.uncancel()  # it was `stop` that canceled, and the task has a last word to say
             raise _shutting_down() from error
@@ -95,7 +97,7 @@ class Entry:
         rule = self._rule
         behaviour = self._stream if rule.streams_out else self._unary
         make = getattr(grpc, f"{_word(rule.streams_in)}_{_word(rule.streams_out)}_rpc_method_handler")
-        made: "grpc.RpcMethodHandler[Any, Any]" = make(behaviour, rule.request.FromString, _bytes)
+        made: grpc.RpcMethodHandler[Any, Any] = make(behaviour, None, _bytes)
         return made
 
     async def _unary(self, request: Any, context: Context) -> Message | bytes:
@@ -122,9 +124,9 @@ class Entry:
         call, refused, error = self._begin(context), None, None
         try:
             with self._door.stopping.watched():
-                await self._admit(call, request, context)
+                asked = await self._admit(call, request, context)
                 await _send_initial(call, context, None)
-                async with aclosing(self._handler(request, call.subject)) as answers:
+                async with aclosing(self._handler(asked, call.subject)) as answers:
                     async for answer in answers:
                         yield answer
         except StacklyError as problem:
@@ -136,37 +138,38 @@ class Entry:
             refused, error = statuses.fault(), problem
         await self._end(call, context, refused, error)
 
-    async def _answer(self, call: Call, request: Any, context: Context) -> Message | bytes:
+    async def _answer(self, call: Call, sent: Any, context: Context) -> Message | bytes:
         if self._rule.streams_in:
-            await self._admit(call, None, context)
-            return await self._handler(self._checked(request), call.subject)  # type: ignore[no-any-return]
-        await self._admit(call, request, context)
+            await self._identify(call, context)
+            return await self._handler(self._checked(call, sent), call.subject)  # type: ignore[no-any-return]
+        request = await self._admit(call, sent, context)
+        run = partial(self._handler, request, call.subject)
         if self._rule.keyed:
-            run = partial(self._handler, request, call.subject)
             return await self._door.answers.once(self._rule, request, call.subject, run)
-        return await self._handler(request, call.subject)  # type: ignore[no-any-return]
+        return await run()  # type: ignore[no-any-return]
 
-    async def _admit(self, call: Call, request: Message | None, context: Context) -> None:
+    async def _admit(self, call: Call, sent: bytes, context: Context) -> Message:
         """Lets a caller in, or not. Nothing of the thing asked for has been read when this is done."""
-        rule, known = self._rule, call.subject
-        certificate = context.auth_context().get("x509_pem_cert") or (b"",)
-        credentials = Credentials(metadata_of(context.invocation_metadata()), certificate[0])
-        subject = await self._door.identifiers.identify(rule.audience, self._door.served, credentials)
-        subject.method, subject.call_id = known.method, known.call_id
-        call.subject = subject
-        resource = rule.resource_of(request) if request is not None else ""
-        if rule.permission:
-            require(subject, rule.permission, resource)
-        if request is None:
-            return
-        rule.fields.check(request)
-        if rule.audience == options_pb2.AUDIENCE_USER and resource and resource.split("/")[1] != subject.account:
-            raise NotFound("such thing as", resource)
+        await self._identify(call, context)
+        return self._allowed(call.subject, sent)
 
-    async def _checked(self, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-        async for request in requests:
-            self._rule.fields.check(request)
-            yield request
+    def _allowed(self, subject: Subject, sent: bytes) -> Message:
+        request = self._rule.parse(sent)
+        if self._rule.permission:
+            require(subject, self._rule.permission, self._rule.resource_of(request))
+        self._rule.fields.check(request, subject.account if subject.kind is Kind.USER else "")
+        return request
+
+    async def _identify(self, call: Call, context: Context) -> None:
+        certificate = next(iter(context.auth_context().get("x509_pem_cert") or ()), b"")
+        credentials = Credentials(metadata_of(context.invocation_metadata()), certificate)
+        subject = await self._door.identifiers.identify(self._rule.audience, self._door.served, credentials)
+        subject.method, subject.call_id = call.subject.method, call.subject.call_id
+        call.subject = subject
+
+    async def _checked(self, call: Call, parts: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for sent in parts:
+            yield self._allowed(call.subject, sent)
 
     def _begin(self, context: Context) -> Call:
         asked = metadata_of(context.invocation_metadata()).get("x-request-id", "")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,23 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from stackly.options.v1 import options_pb2
-from stackly_server.errors import FieldProblem, Invalid
+from stackly_server.errors import FieldProblem, Invalid, NotFound
 
-Check = Callable[[Message, str, list[FieldProblem]], None]
+
+@dataclass(slots=True)
+class Findings:
+    """What a check finds: wrong fields, and names of things of another account than the caller's (if it has one)."""
+
+    account: str
+    problems: list[FieldProblem] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def add(self, place: str, problem: str) -> None:
+        """Notes what is wrong with a field."""
+        self.problems.append(FieldProblem(place, problem))
+
+
+Check = Callable[[Message, str, Findings], None]
 _Value = Callable[[Any], str | None]
 
 _PROBLEMS_MAX = 20
@@ -20,6 +35,7 @@ _SEGMENT = r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?"
 _REQUIRED = field_behavior_pb2.FieldBehavior.Value("REQUIRED")
 _OUTPUT_ONLY = field_behavior_pb2.FieldBehavior.Value("OUTPUT_ONLY")
 _TEXT = (FieldDescriptor.CPPTYPE_STRING,)
+_BOUNDS: Any = options_pb2.bounds  # the stubs give no value type to custom options
 _NUMBERS = (
     FieldDescriptor.CPPTYPE_INT32,
     FieldDescriptor.CPPTYPE_INT64,
@@ -31,24 +47,31 @@ _NUMBERS = (
 class Fields:
     """The checks of one kind of request.
 
-    `resource_field` (dotted) is required and kept even where its message says OUTPUT_ONLY. In an update, told by its
-    `update_mask`, nested fields are not required: what is not set stays as it is. With `wildcard` a name may end in `-`.
+    The field `resource_field` (dotted) must hold a name of the pattern `resource`, even where its message says
+    OUTPUT_ONLY. In an update, told by its `update_mask`, nested fields are not required: what is not set stays as it is.
+    With `wildcard` a name may end in `-`.
     """
 
-    def __init__(self, request: Descriptor, resource_field: str, *, wildcard: bool) -> None:
+    def __init__(self, request: Descriptor, resource_field: str, resource: str, *, wildcard: bool) -> None:
         self._keep = resource_field
+        self._resource = resource
         self._update = "update_mask" in request.fields_by_name
         self._wildcard = wildcard
         self._messages: dict[tuple[str, str], list[Check]] = {}
         self._check = self._message(request, "")
 
-    def check(self, request: Message) -> None:
-        """Clears what only the server sets, then refuses with VALIDATION_FAILED and every field that is wrong."""
-        problems: list[FieldProblem] = []
-        self._check(request, "", problems)
-        if problems:
+    def check(self, request: Message, account: str = "") -> None:
+        """Clears what only the server sets, then refuses with VALIDATION_FAILED and every field that is wrong.
+
+        With `account`, a name anywhere in the request that begins with another account is not found.
+        """
+        found = Findings(account)
+        self._check(request, "", found)
+        if problems := found.problems[:_PROBLEMS_MAX]:
             names = ", ".join(problem.field for problem in problems[:3])
-            raise Invalid("VALIDATION_FAILED", f"The request is not valid: {names}.", fields=problems[:_PROBLEMS_MAX])
+            raise Invalid("VALIDATION_FAILED", f"The request is not valid: {names}.", fields=problems)
+        if found.foreign:
+            raise NotFound("such thing as", found.foreign[0])
 
     def _message(self, descriptor: Descriptor, path: str) -> Check:
         """The check of a message; `path` matters only on the way to the resource field."""
@@ -56,11 +79,11 @@ class Fields:
         if place not in self._messages:
             checks = self._messages[place] = []  # filled below: a message may hold itself
             checks.extend(check for field in descriptor.fields for check in self._field(field, place[1]))
-        found = self._messages[place]
+        held = self._messages[place]
 
-        def check_message(message: Message, at: str, problems: list[FieldProblem]) -> None:
-            for check in found:
-                check(message, at, problems)
+        def check_message(message: Message, at: str, found: Findings) -> None:
+            for check in held:
+                check(message, at, found)
 
         return check_message
 
@@ -72,50 +95,42 @@ class Fields:
         if _OUTPUT_ONLY in behaviour and not kept:
             yield _clear(field)
             return
-        if kept or (_REQUIRED in behaviour and not (self._update and path)):
+        on_the_way = self._keep.startswith(f"{full}.")
+        if kept or on_the_way or (_REQUIRED in behaviour and not (self._update and path)):
             yield _required(field)
-        bounds = options.Extensions[options_pb2.bounds]
+        bounds: options_pb2.FieldRule = options.Extensions[_BOUNDS]
         yield from _sizes(field, bounds)
-        values = [*self._values(field, bounds), *_closed_enum(field)]
+        if resource := self._resource if kept else bounds.resource:
+            yield _names(field, resource, wildcard=self._wildcard)
+        values = [*_values(field, bounds), *_closed_enum(field)]
         if values:
             yield _each(field, values)
         if field.message_type is not None and not _foreign(field):
             yield self._nested(field, full)
 
-    def _values(self, field: FieldDescriptor, bounds: options_pb2.FieldRule) -> Iterable[_Value]:
-        if bounds.resource:
-            yield _matches(resource_pattern(bounds.resource, wildcard=self._wildcard), f"must be {bounds.resource}")
-        if bounds.pattern:
-            yield _matches(re.compile(bounds.pattern), f"must match {bounds.pattern}")
-        if bounds.uuid:
-            yield _is_uuid
-        if field.cpp_type in _NUMBERS and (bounds.HasField("min") or bounds.HasField("max")):
-            yield _within(
-                bounds.min if bounds.HasField("min") else None, bounds.max if bounds.HasField("max") else None
-            )
-
     def _nested(self, field: FieldDescriptor, path: str) -> Check:
         name = field.name
-        if _is_map(field):
-            inner = self._message(_map_value(field), "-")
+        if _is_map(field) and (value_type := _map_value(field)) is not None:
+            inner = self._message(value_type, "-")
 
-            def check_map(message: Message, at: str, problems: list[FieldProblem]) -> None:
+            def check_map(message: Message, at: str, found: Findings) -> None:
                 for key, value in getattr(message, name).items():
-                    inner(value, f"{at}{name}[{key[:64]}].", problems)
+                    inner(value, f"{at}{name}[{key[:64]}].", found)
 
             return check_map
-        inner = self._message(field.message_type, path)
+        held: Any = field.message_type
+        inner = self._message(held, path)
         if field.is_repeated:
 
-            def check_items(message: Message, at: str, problems: list[FieldProblem]) -> None:
+            def check_items(message: Message, at: str, found: Findings) -> None:
                 for index, value in enumerate(getattr(message, name)):
-                    inner(value, f"{at}{name}[{index}].", problems)
+                    inner(value, f"{at}{name}[{index}].", found)
 
             return check_items
 
-        def check_one(message: Message, at: str, problems: list[FieldProblem]) -> None:
+        def check_one(message: Message, at: str, found: Findings) -> None:
             if message.HasField(name):
-                inner(getattr(message, name), f"{at}{name}.", problems)
+                inner(getattr(message, name), f"{at}{name}.", found)
 
         return check_one
 
@@ -129,7 +144,7 @@ def resource_pattern(pattern: str, *, wildcard: bool) -> re.Pattern[str]:
 
 
 def _clear(field: FieldDescriptor) -> Check:
-    def clear(message: Message, _at: str, _problems: list[FieldProblem]) -> None:
+    def clear(message: Message, _at: str, _found: Findings) -> None:
         message.ClearField(field.name)
 
     return clear
@@ -138,9 +153,9 @@ def _clear(field: FieldDescriptor) -> Check:
 def _required(field: FieldDescriptor) -> Check:
     name, presence = field.name, field.has_presence
 
-    def required(message: Message, at: str, problems: list[FieldProblem]) -> None:
+    def required(message: Message, at: str, found: Findings) -> None:
         if not (message.HasField(name) if presence else getattr(message, name)):
-            problems.append(FieldProblem(at + name, "is required"))
+            found.add(at + name, "is required")
 
     return required
 
@@ -153,31 +168,59 @@ def _sizes(field: FieldDescriptor, bounds: options_pb2.FieldRule) -> Iterable[Ch
         "items" if field.is_repeated else "characters" if field.cpp_type in _TEXT and not _is_bytes(field) else "bytes"
     )
 
-    def sized(message: Message, at: str, problems: list[FieldProblem]) -> None:
+    def sized(message: Message, at: str, found: Findings) -> None:
         length = len(getattr(message, name))
         if length and length < least:
-            problems.append(FieldProblem(at + name, f"must have at least {least} {unit}"))
+            found.add(at + name, f"must have at least {least} {unit}")
         if most and length > most:
-            problems.append(FieldProblem(at + name, f"must have at most {most} {unit}"))
+            found.add(at + name, f"must have at most {most} {unit}")
 
     yield sized
 
 
 def _each(field: FieldDescriptor, values: list[_Value]) -> Check:
     """Checks each value that is set: of a repeated field its items, of a map its keys."""
-    name, repeated = field.name, field.is_repeated
-    presence = field.has_presence
+    name = field.name
 
-    def each(message: Message, at: str, problems: list[FieldProblem]) -> None:
-        held = getattr(message, name)
-        if not (repeated or held or (presence and message.HasField(name))):
-            return
-        for value in held if repeated else (held,):
+    def each(message: Message, at: str, found: Findings) -> None:
+        for value in _set_values(message, field):
             for problem in filter(None, (check(value) for check in values)):
-                problems.append(FieldProblem(at + name, problem))
+                found.add(at + name, problem)
                 return
 
     return each
+
+
+def _names(field: FieldDescriptor, pattern: str, *, wildcard: bool) -> Check:
+    """Checks resource names: their shape, and that they are of the caller's account."""
+    name, shape = field.name, resource_pattern(pattern, wildcard=wildcard)
+
+    def names(message: Message, at: str, found: Findings) -> None:
+        for value in _set_values(message, field):
+            if not shape.fullmatch(value):
+                found.add(at + name, f"must be {pattern}")
+                return
+            if found.account and value.split("/")[1] != found.account:
+                found.foreign.append(value)
+
+    return names
+
+
+def _values(field: FieldDescriptor, bounds: options_pb2.FieldRule) -> Iterable[_Value]:
+    if bounds.pattern:
+        yield _matches(re.compile(bounds.pattern), f"must match {bounds.pattern}")
+    if bounds.uuid:
+        yield _is_uuid
+    if field.cpp_type in _NUMBERS and (bounds.HasField("min") or bounds.HasField("max")):
+        yield _within(bounds.min if bounds.HasField("min") else None, bounds.max if bounds.HasField("max") else None)
+
+
+def _set_values(message: Message, field: FieldDescriptor) -> Iterable[Any]:
+    """The values of a field that are set; an empty text without presence is not."""
+    held = getattr(message, field.name)
+    if field.is_repeated:
+        return held  # type: ignore[no-any-return]
+    return (held,) if held or (field.has_presence and message.HasField(field.name)) else ()
 
 
 def _matches(pattern: re.Pattern[str], problem: str) -> _Value:
@@ -213,9 +256,9 @@ def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def _map_value(field: FieldDescriptor) -> Descriptor:
-    found: Descriptor = field.message_type.fields_by_name["value"].message_type
-    return found
+def _map_value(field: FieldDescriptor) -> Descriptor | None:
+    entry: Any = field.message_type
+    return entry.fields_by_name["value"].message_type  # type: ignore[no-any-return]
 
 
 def _is_bytes(field: FieldDescriptor) -> bool:

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,12 +44,12 @@ class Identifiers:
 
     def missing(self, audiences: Iterable[int]) -> list[str]:
         """Names of audiences that nobody can identify."""
-        ports = {
+        ports: dict[int, object] = {
             options_pb2.AUDIENCE_USER: self.user,
             options_pb2.AUDIENCE_RUN: self.run,
             options_pb2.AUDIENCE_WORKER: self.worker,
         }
-        return [options_pb2.Audience.Name(a) for a in set(audiences) if a in ports and ports[a] is None]
+        return [options_pb2.Audience.Name(a) for a in sorted(set(audiences)) if a in ports and ports[a] is None]
 
     async def identify(self, audience: int, served: frozenset[int], credentials: Credentials) -> Subject:
         """The caller of a method for `audience`, on a listener that answers `served`."""
@@ -69,7 +69,7 @@ class Identifiers:
         raise Unauthenticated("TOKEN_INVALID", "Nobody here knows such callers.")
 
 
-def metadata_of(pairs: Sequence[tuple[str, str | bytes]] | None) -> dict[str, str]:
+def metadata_of(pairs: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
     """Text metadata by key; of a key given twice the first counts."""
     found: dict[str, str] = {}
     for key, value in pairs or ():

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.reflection import aio as reflection_aio
@@ -52,7 +52,7 @@ class Listener:
     metrics: Metrics = field(default_factory=Metrics)
     stopping: Stopping = field(default_factory=Stopping)
 
-    def handlers(self, mount: Mount) -> "tuple[grpc.GenericRpcHandler[Any, Any], list[Rule]]":
+    def handlers(self, mount: Mount) -> tuple[grpc.GenericRpcHandler, list[Rule]]:
         """The handlers of one service; MissingRuleError when a method lacks its rule, its answerer or its callers."""
         made, rules = {}, []
         for name, rule in rules_of(mount.service):
@@ -82,8 +82,7 @@ class ApiServer:
 
     async def listen_publicly(self, socket: Path, mounts: Sequence[Mount], *, reflection: bool) -> None:
         """Answers on a unix socket, whose folder nobody else may enter; a socket left behind is taken over."""
-        socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        socket.unlink(missing_ok=True)
+        _take_over(socket)
         # the webhook's limit, as the limit of a server counts for all its methods; Envoy holds the others to 4 MiB
         server = grpc.aio.server(options=(*_OPTIONS, ("grpc.max_receive_message_length", limits.WEBHOOK_BYTES)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -122,7 +121,12 @@ class ApiServer:
             server.add_generic_rpc_handlers((handler,))
 
 
-class _SignedInReflection(reflection_aio.ReflectionServicer):
+def _take_over(socket: Path) -> None:
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.unlink(missing_ok=True)
+
+
+class _SignedInReflection(reflection_aio.ReflectionServicer):  # type: ignore[misc]
     """Tells the schema to callers who have signed in."""
 
     def __init__(self, names: Sequence[str], listener: Listener) -> None:

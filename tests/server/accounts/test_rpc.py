@@ -1,7 +1,6 @@
 """AccountService and AuthService through the whole door."""
 
 from api import Api, Tenant
-
 from stackly.v1 import accounts_service_pb2, accounts_service_pb2_grpc, auth_service_pb2, auth_service_pb2_grpc
 
 
