@@ -26,6 +26,7 @@ CREATE TABLE stack_code_versions (
     account_id uuid NOT NULL REFERENCES accounts,
     stack_code_id uuid NOT NULL,
     commit_hash text NOT NULL,
+    digest text NOT NULL,  -- of all in the repository that the stack depends on
     author text NOT NULL,
     message text NOT NULL,
     committed_at timestamptz NOT NULL,
@@ -42,7 +43,7 @@ CREATE TABLE stack_states (
     name text NOT NULL,
     namespace_id uuid NOT NULL,
     stack_code_id uuid NOT NULL,
-    state_block text NOT NULL,
+    state_block text NOT NULL,                -- '' when the file has none, '-' when a person made it
     commit_hash text NOT NULL DEFAULT '',
     desired_commit text NOT NULL,
     environment text NOT NULL,

@@ -254,6 +254,10 @@ class _StackReader:
             cpu=inner.positive("cpu", CPU_LIMIT),
             memory_bytes=inner.size("memory"),
         )
+        for name in ("cpu", "memory"):
+            attribute = inner.attribute(name)
+            if attribute is not None:
+                self._find("requires", attribute.place, f"requires.{name} is not there yet: use labels of workers")
         inner.close()
         return requires
 

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from git_repos import Repo
+from pushing import hcl_reader, world
 from stackly_server.git.mirror import Mirror
 from stackly_server.git.remote import allowed_remote
+
+__all__ = ["hcl_reader", "world"]
 
 
 @pytest.fixture

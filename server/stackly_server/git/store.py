@@ -1,0 +1,127 @@
+"""Every statement about deliveries and the cache of trees and contents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from stackly_server.clock import uuid7
+from stackly_server.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """A delivery, as it was taken."""
+
+    id: UUID
+    repository_id: UUID
+    delivery_id: str
+    body_sha256: bytes
+    ref: str
+    handled: bool
+
+
+_INBOX = "id, repository_id, delivery_id, body_sha256, ref, handled_at IS NOT NULL AS handled"
+
+
+async def account_name(conn: Connection) -> str:
+    """The tenant's name."""
+    cursor = await conn.execute("SELECT name FROM accounts")
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError("the tenant has no account row")
+    return str(row[0])
+
+
+async def insert_delivery(conn: Connection, account_id: UUID, row: dict[str, Any]) -> UUID | None:
+    """Keeps a delivery; None when one of that id is there."""
+    cursor = await conn.execute(
+        """
+        INSERT INTO inbox (account_id, id, repository_id, delivery_id, event, body_sha256, ref, before_commit, after_commit)
+        VALUES (%(account)s, %(id)s, %(repository)s, %(delivery)s, 'push', %(sha256)s, %(ref)s, %(before)s, %(after)s)
+        ON CONFLICT (account_id, delivery_id) DO NOTHING RETURNING id
+        """,
+        {**row, "account": account_id, "id": uuid7()},
+    )
+    found = await cursor.fetchone()
+    return found[0] if found else None
+
+
+async def delivery(conn: Connection, delivery_id: str) -> InboxRow | None:
+    """The delivery of a code host's id."""
+    async with conn.cursor(row_factory=class_row(InboxRow)) as cursor:
+        await cursor.execute(f"SELECT {_INBOX} FROM inbox WHERE delivery_id = %s", (delivery_id,))  # noqa: S608
+        return await cursor.fetchone()
+
+
+async def inbox_row(conn: Connection, inbox_id: UUID) -> InboxRow | None:
+    """The delivery of our id."""
+    async with conn.cursor(row_factory=class_row(InboxRow)) as cursor:
+        await cursor.execute(f"SELECT {_INBOX} FROM inbox WHERE id = %s", (inbox_id,))  # noqa: S608
+        return await cursor.fetchone()
+
+
+async def newer_waits(conn: Connection, row: InboxRow) -> bool:
+    """Whether a later delivery of the same branch is still to be taken up: it will see all that this one would."""
+    cursor = await conn.execute(
+        """
+        SELECT EXISTS (SELECT FROM inbox
+            WHERE repository_id = %s AND ref = %s AND id > %s AND handled_at IS NULL)
+        """,
+        (row.repository_id, row.ref, row.id),
+    )
+    found = await cursor.fetchone()
+    return bool(found and found[0])
+
+
+async def finish_delivery(conn: Connection, inbox_id: UUID, outcome: str) -> bool:
+    """Notes what came of it, once."""
+    cursor = await conn.execute(
+        "UPDATE inbox SET handled_at = now(), outcome = %s WHERE id = %s AND handled_at IS NULL", (outcome, inbox_id)
+    )
+    return cursor.rowcount == 1
+
+
+async def find_tree(conn: Connection, repository_id: UUID, commit: str) -> list[list[Any]] | None:
+    """The kept listing of a commit: [path, mode, object id, size] each."""
+    cursor = await conn.execute(
+        "SELECT entries FROM git_cache WHERE repository_id = %s AND commit_hash = %s", (repository_id, commit)
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+async def keep_tree(
+    conn: Connection, account_id: UUID, repository_id: UUID, commit: str, entries: Sequence[Sequence[Any]]
+) -> None:
+    """Keeps the listing of a commit; commits never change, so one that is there stays."""
+    await conn.execute(
+        """
+        INSERT INTO git_cache (account_id, repository_id, commit_hash, entries) VALUES (%s, %s, %s, %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (account_id, repository_id, commit, Jsonb(entries)),
+    )
+
+
+async def find_content(conn: Connection, repository_id: UUID, object_id: str) -> bytes | None:
+    """The kept bytes of a file."""
+    cursor = await conn.execute(
+        "SELECT content FROM git_contents WHERE repository_id = %s AND object_id = %s", (repository_id, object_id)
+    )
+    row = await cursor.fetchone()
+    return bytes(row[0]) if row else None
+
+
+async def keep_content(conn: Connection, account_id: UUID, repository_id: UUID, object_id: str, content: bytes) -> None:
+    """Keeps the bytes of a file."""
+    await conn.execute(
+        """
+        INSERT INTO git_contents (account_id, repository_id, object_id, content) VALUES (%s, %s, %s, %s)
+        ON CONFLICT DO NOTHING
+        """,
+        (account_id, repository_id, object_id, content),
+    )
