@@ -7,12 +7,13 @@ from uuid import UUID
 
 from stackly_server import limits
 from stackly_server.access import Subject
-from stackly_server.database import Connection, Database
-from stackly_server.errors import NotNow, StacklyError, Unauthenticated
+from stackly_server.database import Connection, Database, Transaction
+from stackly_server.errors import NotNow, Unauthenticated
 from stackly_server.hub import Hub
 from stackly_server.workers import store
+from stackly_server.workers.credentials import colon_serial
 from stackly_server.workers.model import Capabilities, Challenge, Worker, WorkerStatus, claim_problems, proved
-from stackly_server.workers.ports import Plant
+from stackly_server.workers.ports import Issuer, Plant
 from stackly_server.workers.service import field_problems
 
 _ROTATE_PART = 1 / 3  # of a certificate's life: the worker renews at half of it, and is told when it did not
@@ -33,9 +34,10 @@ class Directives:
 class LivingService:
     """Calls of workers, each for itself."""
 
-    def __init__(self, database: Database, hub: Hub, plant: Plant) -> None:
+    def __init__(self, database: Database, hub: Hub, issuer: Issuer, plant: Plant) -> None:
         self._db = database
         self._hub = hub
+        self._issuer = issuer
         self._plant = plant
 
     @property
@@ -50,8 +52,6 @@ class LivingService:
         problems = claim_problems(claimed)
         if problems:
             raise field_problems(problems)
-        refusal: StacklyError | None = None
-        selectors = []
         async with self._db.transaction(subject) as tx:
             worker = _known(await store.find(tx.conn, _id(subject)))
             challenge = worker.challenge
@@ -60,19 +60,16 @@ class LivingService:
             engines = tuple(engine for engine in challenge.engines if engine in claimed.engines)
             wrong = Challenge(challenge.id, challenge.nonce, engines).wrong(answers)
             proof = proved(claimed, engines, worker.allowed_features, worker.token_labels)
-            if wrong or not proof.engines:
-                worker = _known(await store.failed_challenge(tx.conn, worker.id, limits.CHALLENGE_FAILURES_MAX))
-                refusal = _mismatch(wrong)
-                evicted = worker.status is WorkerStatus.EVICTED
-                tx.tell("worker.evicted" if evicted else "worker.refuted", worker.name, wrong=", ".join(wrong))
-            else:
-                worker = _known(await store.verified(tx.conn, worker, claimed, proof))
-                selectors = await store.selectors(tx.conn, worker.namespace_id)
-                tx.tell("worker.verified", worker.name, engines=", ".join(proof.engines))
+            refused = bool(wrong) or not proof.engines
             tx.wake(f"worker/{worker.id}")
-        if refusal is not None:  # raised after the commit: the failure counts
-            raise refusal
-        return worker, worker.queues(selectors)
+            if not refused:
+                worker = _known(await store.verified(tx.conn, worker, claimed, proof))
+                tx.tell("worker.verified", worker.name, engines=", ".join(proof.engines))
+                return worker, worker.queues(await store.selectors(tx.conn, worker.namespace_id))
+            serials = await self._refute(tx, worker, wrong)
+        for serial in serials:
+            await self._issuer.revoke(colon_serial(serial))
+        raise _mismatch(wrong)  # after the commit: the failure counts
 
     async def heartbeat(
         self, subject: Subject, running: Sequence[str], acknowledged: int, wait_seconds: float, *, first: bool
@@ -95,6 +92,15 @@ class LivingService:
                 return
             _known(await store.set_status(tx.conn, worker, WorkerStatus.OFFLINE))
             tx.tell("worker.deregistered", worker.name, reason=reason)
+
+    async def _refute(self, tx: Transaction, worker: Worker, wrong: Sequence[str]) -> list[str]:
+        """Counts a failure; gives the certificates to revoke, if it was one too many."""
+        failed = await store.failed_challenge(tx.conn, worker.id, limits.CHALLENGE_FAILURES_MAX)
+        if failed is None:
+            return []
+        evicted = failed.status is WorkerStatus.EVICTED
+        tx.tell("worker.evicted" if evicted else "worker.refuted", failed.name, wrong=", ".join(wrong))
+        return await store.revoke_certificates(tx.conn, failed.id) if evicted else []
 
     async def _beat(self, subject: Subject, running: Sequence[str]) -> Directives:
         async with self._db.transaction(subject) as tx:

@@ -1,6 +1,7 @@
 """Workers as people and other rooms see them: who they are, what they proved, and putting them out."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from stackly_server.access import Kind, Subject, own, require
@@ -99,6 +100,14 @@ class WorkerService:
     async def slug(self, conn: Connection, account_id: UUID, worker_id: UUID) -> str:
         """The last part of a worker's name; empty for one that is forgotten."""
         return await store.slug(conn, account_id, worker_id)
+
+    async def alive(self, conn: Connection, worker_id: UUID | None) -> tuple[bool, datetime | None]:
+        """Whether a worker has been heard from within its lease, and until when it counted as alive."""
+        worker = await store.find(conn, worker_id) if worker_id else None
+        if worker is None:
+            return False, None
+        gone = worker.status in {WorkerStatus.EVICTED, WorkerStatus.BANNED, WorkerStatus.OFFLINE}
+        return not gone and worker.lease_expires_at > datetime.now(UTC), worker.lease_expires_at
 
     # --- people
 

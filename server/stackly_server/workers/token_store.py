@@ -46,7 +46,7 @@ async def insert(
         f"""
         INSERT INTO join_tokens (account_id, id, namespace_id, display_name, secret_hash, labels, allowed_features, expires_at)
         VALUES (%(account)s, %(id)s, %(namespace)s, %(display)s, %(hash)s, %(labels)s::jsonb, %(features)s,
-            clock_timestamp() + make_interval(secs => %(seconds)s))
+            now() + make_interval(secs => %(seconds)s))
         RETURNING {_COLUMNS}
         """,  # noqa: S608  (a constant of this file)
         {

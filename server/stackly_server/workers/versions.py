@@ -1,13 +1,14 @@
 """Version constraints as Terraform reads them (`~> 1.11`, `>= 1.5, < 2`), matched against exact versions. Pure.
 
-The rules are those of hashicorp/go-version, pre-releases included: a version with one satisfies an ordering only when the
-constraint has one too, of the same three numbers.
+A pre-release (`1.12.0-beta1`) counts as its numbers alone, as Terraform's `required_version` has it. Terraform refuses a
+constraint that itself has a pre-release; here it means what hashicorp/go-version makes of it, so that a run may be pinned to
+one: it orders pre-releases of the same three numbers only.
 """
 
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import total_ordering
 
 _PARTS = 3
@@ -67,18 +68,15 @@ class _Term:
     version: Version
 
     def admits(self, version: Version) -> bool:
+        if not self.version.pre_release:
+            version = replace(version, pre_release="")
         if self.operator in {"", "=", "!="}:
             return (version == self.version) is (self.operator != "!=")
-        if not self._may_compare(version):
+        if version.pre_release and version.numbers != self.version.numbers:
             return False
         if self.operator == "~>":
             return self._is_close(version)
         return _ORDERINGS[self.operator](version, self.version)
-
-    def _may_compare(self, version: Version) -> bool:
-        if not version.pre_release:
-            return True
-        return bool(self.version.pre_release) and version.numbers == self.version.numbers
 
     def _is_close(self, version: Version) -> bool:
         """`~>`: at least this, and all but the last written number the same."""
@@ -92,13 +90,13 @@ class _Term:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """Terms of which each must hold; none: every version that is no pre-release."""
+    """Terms of which each must hold; none: every version."""
 
     terms: tuple[_Term, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Constraint":
-        """BadVersionError when it is none; empty text admits every release."""
+        """BadVersionError when it is none; empty text admits every version."""
         if not text.strip():
             return cls()
         if len(text) > _CHARACTERS_MAX:
@@ -107,8 +105,6 @@ class Constraint:
 
     def admits(self, version: Version) -> bool:
         """Whether the version satisfies all of it."""
-        if not self.terms:
-            return not version.pre_release
         return all(term.admits(version) for term in self.terms)
 
 

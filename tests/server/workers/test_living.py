@@ -1,0 +1,236 @@
+"""What a worker proves decides what it gets; what it says of itself does not."""
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from api import FreshDatabase
+from machines import CLAIM, Machine, Registry, right_answers
+from stackly_server.access import Subject, system
+from stackly_server.errors import Invalid, NotFound, NotNow, StacklyError, Unauthenticated
+from stackly_server.workers.model import DEFAULT_SELECTOR, Challenge, Selector, Worker, WorkerStatus
+from stackly_server.workers.sweeps import WorkerSweeps
+
+if TYPE_CHECKING:
+    from stackly_server.app import Ground
+
+
+def challenge_of(worker: Worker) -> Challenge:
+    assert worker.challenge is not None
+    return worker.challenge
+
+
+async def status_of(registry: Registry, worker: Worker) -> WorkerStatus:
+    return (await registry.workers.get(registry.tenant.subject(), worker.name)).status
+
+
+async def add_selector(ground: "Ground", registry: Registry, selector: Selector) -> str:
+    async with ground.database.transaction(system(registry.tenant.account_id)) as tx:
+        return await registry.workers.ensure_selector(tx, registry.tenant.namespace_id, selector)
+
+
+async def age(database: FreshDatabase, worker: Worker, seconds: int) -> None:
+    """Lets a worker's lease be over for so many seconds."""
+    with psycopg.connect(database.super_url, autocommit=True) as conn:
+        conn.execute(
+            "UPDATE workers SET lease_expires_at = now() - make_interval(secs => %s) WHERE id = %s",
+            (seconds, worker.id),
+        )
+
+
+async def test_right_answers_make_a_worker_active_with_its_queues(registry: Registry) -> None:
+    _, worker, queues = await registry.active(labels={"zone": "us"}, allowed_features=("terraform", "gpu"))
+    own, default = queues
+    assert own == f"{worker.temporal_namespace}.w.{worker.id}"
+    assert default == f"{worker.temporal_namespace}.{DEFAULT_SELECTOR.hash}"
+    assert worker.status is WorkerStatus.ACTIVE
+    assert worker.verified.labels == {"zone": "us"}  # the token's label beats the claimed one
+    assert worker.verified.features == {"terraform"}
+
+
+async def test_a_worker_that_lies_gets_no_queue_and_is_put_out(registry: Registry, ground: "Ground") -> None:
+    joined = await registry.join()
+    subject, challenge = await registry.caller(joined), challenge_of(joined.worker)
+    for _ in range(3):
+        with pytest.raises(NotNow) as caught:
+            await registry.living.verify(subject, str(challenge.id), {"terraform 1.11.4": "0" * 64}, CLAIM)
+        assert caught.value.reason == "CAPABILITY_MISMATCH"
+        shown = await registry.workers.get(registry.tenant.subject(), joined.worker.name)
+        assert shown.queues([DEFAULT_SELECTOR]) == ()
+    assert await status_of(registry, joined.worker) is WorkerStatus.EVICTED
+    with pytest.raises(Unauthenticated):
+        await registry.caller(joined)
+    with pytest.raises(Unauthenticated):  # the right answer comes too late
+        await registry.living.verify(subject, str(challenge.id), right_answers(challenge), CLAIM)
+
+
+async def test_claims_count_only_as_far_as_they_are_proved_or_vouched_for(registry: Registry) -> None:
+    claim = replace(CLAIM, engines=("terraform 1.11.4", "tofu 1.9.0"), features=frozenset({"gpu", "docker"}))
+    _, worker, _ = await registry.active(claim, allowed_features=("terraform", "gpu"))
+    assert worker.verified.engines == ("terraform 1.11.4",)  # tofu runs, but the token does not allow it
+    assert worker.verified.features == {"terraform", "gpu"}
+    joined = await registry.join()
+    subject, challenge = await registry.caller(joined), challenge_of(joined.worker)
+    more = replace(CLAIM, engines=(*CLAIM.engines, "terraform 1.12.0"))
+    proved, _ = await registry.living.verify(subject, str(challenge.id), right_answers(challenge), more)
+    assert proved.verified.engines == CLAIM.engines  # what was not asked is not proved
+
+
+async def test_a_worker_with_nothing_to_run_proves_nothing(registry: Registry) -> None:
+    claim = replace(CLAIM, engines=())
+    joined = await registry.join(Machine(), claim)
+    with pytest.raises(NotNow):
+        await registry.living.verify(await registry.caller(joined), str(challenge_of(joined.worker).id), {}, claim)
+
+
+async def test_the_answer_to_another_challenge_is_none(registry: Registry) -> None:
+    one, other = await registry.join(), await registry.join()
+    foreign = challenge_of(other.worker)
+    with pytest.raises(NotNow):
+        await registry.living.verify(await registry.caller(one), str(foreign.id), right_answers(foreign), CLAIM)
+    answers = right_answers(replace(challenge_of(one.worker), nonce=foreign.nonce))
+    with pytest.raises(NotNow):
+        await registry.living.verify(await registry.caller(one), str(challenge_of(one.worker).id), answers, CLAIM)
+
+
+async def test_payload_keys_are_for_those_who_proved(registry: Registry) -> None:
+    joined = await registry.join()
+    with pytest.raises(NotNow):
+        await registry.workers.payload_keys(await registry.caller(joined))
+    subject, _, _ = await registry.active()
+    assert (await registry.workers.payload_keys(subject))[0].version == 1
+
+
+async def test_a_new_selector_reaches_a_waiting_worker_at_once(registry: Registry, ground: "Ground") -> None:
+    subject, worker, queues = await registry.active()
+    told = await registry.living.heartbeat(subject, [], 0, 0, first=True)
+    assert told.task_queues == queues
+    waiting = asyncio.create_task(registry.living.heartbeat(subject, ["r"], told.sequence, 20, first=False))
+    await beaten(ground, registry, worker)
+    hash_ = await add_selector(ground, registry, Selector("terraform", "~> 1.11", labels={"zone": "eu"}))
+    async with asyncio.timeout(2):
+        news = await waiting
+    assert news.sequence > told.sequence
+    assert f"{worker.temporal_namespace}.{hash_}" in news.task_queues
+    await add_selector(ground, registry, Selector("terraform", "~> 1.12"))
+    later = await registry.living.heartbeat(subject, [], news.sequence, 20, first=False)
+    assert later.task_queues == news.task_queues  # not satisfied, so not served
+
+
+async def beaten(ground: "Ground", registry: Registry, worker: Worker) -> None:
+    """Waits until a heartbeat with a run has arrived."""
+    for _ in range(500):
+        if (await registry.workers.get(registry.tenant.subject(), worker.name)).running_runs:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("no heartbeat came")
+
+
+async def test_draining_leaves_only_the_own_queue(registry: Registry) -> None:
+    subject, worker, queues = await registry.active()
+    sequence = (await registry.living.heartbeat(subject, [], 0, 0, first=True)).sequence
+    drained = await registry.workers.drain(registry.tenant.subject(), worker.name)
+    assert drained.status is WorkerStatus.DRAINING
+    told = await registry.living.heartbeat(subject, [], sequence, 20, first=False)
+    assert told.drain
+    assert told.task_queues == queues[:1]
+    await registry.living.leave(subject, "done")
+    assert await status_of(registry, worker) is WorkerStatus.OFFLINE
+
+
+async def test_a_worker_that_takes_no_new_work_keeps_its_own_queue(registry: Registry) -> None:
+    _, worker, queues = await registry.active()
+    owner = registry.tenant.subject()
+    changed = await registry.workers.set_schedulable(owner, worker.name, "", schedulable=False)
+    assert changed.queues([]) == queues[:1]
+    with pytest.raises(StacklyError, match="read it again"):
+        await registry.workers.set_schedulable(owner, worker.name, f'"{worker.version}"', schedulable=True)
+    again = await registry.workers.set_schedulable(owner, worker.name, "", schedulable=True)
+    assert again.queues([]) == queues
+
+
+async def test_silence_is_noticed_and_a_heartbeat_brings_it_back(
+    registry: Registry, ground: "Ground", fresh_database: FreshDatabase
+) -> None:
+    subject, worker, _ = await registry.active()
+    sweeps, account = WorkerSweeps(ground.database), registry.tenant.account_id
+    await sweeps.silent(account)
+    assert await status_of(registry, worker) is WorkerStatus.ACTIVE
+    for seconds, status in ((1, WorkerStatus.UNREACHABLE), (601, WorkerStatus.OFFLINE)):
+        await age(fresh_database, worker, seconds)
+        await sweeps.silent(account)
+        assert await status_of(registry, worker) is status
+        await registry.living.heartbeat(subject, [], 0, 0, first=True)
+        assert await status_of(registry, worker) is WorkerStatus.ACTIVE
+
+
+async def test_what_no_worker_has_is_named(registry: Registry, ground: "Ground", fresh_database: FreshDatabase) -> None:
+    wanted = Selector("terraform", "~> 1.11", frozenset({"gpu"}), {"zone": "eu"})
+    namespace = registry.tenant.namespace_id
+
+    async def missing(selector: Selector) -> tuple[str, ...]:
+        async with ground.database.read(registry.tenant.account_id) as conn:
+            return await registry.workers.missing(conn, namespace, selector)
+
+    assert await missing(wanted) == ("terraform ~> 1.11", "feature gpu", "label zone=eu")
+    _, worker, _ = await registry.active()
+    assert await missing(wanted) == ("feature gpu",)
+    assert await missing(replace(wanted, features=frozenset())) == ()
+    await registry.workers.evict(registry.tenant.subject(), worker.name, "")
+    assert await missing(DEFAULT_SELECTOR) == ("terraform",)
+
+
+async def test_a_batch_goes_only_to_a_worker_that_proved_what_it_needs(registry: Registry, ground: "Ground") -> None:
+    subject, _, _ = await registry.active()
+    fits = await add_selector(ground, registry, Selector("terraform", ">= 1.5, < 2"))
+    fits_not = await add_selector(ground, registry, Selector("tofu"))
+    namespace = registry.tenant.namespace_id
+
+    async def claim(caller: Subject, hash_: str) -> None:
+        async with ground.database.read(registry.tenant.account_id) as conn:
+            await registry.workers.require_fit(conn, caller, namespace, hash_)
+
+    await claim(subject, fits)
+    await claim(subject, DEFAULT_SELECTOR.hash)
+    for caller, hash_, error in (
+        (subject, fits_not, NotNow),
+        (subject, "0" * 12, NotFound),
+        (replace(subject, worker_id=None), fits, NotFound),
+        (await registry.caller(await registry.join()), fits, NotNow),
+    ):
+        with pytest.raises(error):
+            await claim(caller, hash_)
+
+
+async def test_a_constraint_that_nobody_can_read_is_refused(registry: Registry, ground: "Ground") -> None:
+    with pytest.raises(Invalid):
+        await add_selector(ground, registry, Selector("terraform", "~~> 1"))
+
+
+async def test_old_tokens_and_ended_certificates_are_forgotten(
+    registry: Registry, ground: "Ground", fresh_database: FreshDatabase
+) -> None:
+    await registry.active()
+    await registry.token()
+    sweeps, account = WorkerSweeps(ground.database), registry.tenant.account_id
+    await sweeps.old(account)
+    with psycopg.connect(fresh_database.super_url, autocommit=True) as conn:
+
+        def counts() -> tuple[int, ...]:
+            row = conn.execute(
+                """
+                SELECT (SELECT count(*) FROM join_tokens), (SELECT count(*) FROM worker_certificates),
+                    (SELECT count(*) FROM routes WHERE kind = 'join_token')
+                """
+            ).fetchone()
+            assert row is not None
+            return tuple(row)
+
+        assert counts() == (2, 1, 2)
+        conn.execute("UPDATE join_tokens SET expires_at = now() - interval '8 days'")
+        conn.execute("UPDATE worker_certificates SET expires_at = now() - interval '1 second'")
+        await sweeps.old(account)
+        assert counts() == (1, 0, 1)  # the token of a worker that may come again stays
