@@ -4,10 +4,11 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
-from stackly.ingress.v1 import discovery_service_pb2
-from stackly.v1 import accounts_service_pb2, auth_service_pb2, events_service_pb2
+from stackly.ingress.v1 import codec_service_pb2, discovery_service_pb2
+from stackly.v1 import accounts_service_pb2, auth_service_pb2, events_service_pb2, worker_registry_pb2
 from stackly_server.accounts.keys import Keys
 from stackly_server.accounts.namespaces import Namespaces
 from stackly_server.accounts.principals import Principals
@@ -29,8 +30,24 @@ from stackly_server.edge.server import ApiServer, Mount
 from stackly_server.events.rpc import EventServicer
 from stackly_server.events.service import EventService
 from stackly_server.hub import Hub
+from stackly_server.logs.payloads import PayloadService
+from stackly_server.logs.web import CodecServicer
+from stackly_server.orchestrate.fleet import Fleet
+from stackly_server.orchestrate.namespaces import Namespaces as AllNamespaces
+from stackly_server.orchestrate.program import Orchestrator
+from stackly_server.orchestrate.sweeps import Sweep, in_each_account, ledger_sweeps
+from stackly_server.outside.codec import NamespaceCodec
+from stackly_server.outside.probe import ProbeWorkflow
+from stackly_server.outside.temporal import Temporal
 from stackly_server.outside.vault import Vault
 from stackly_server.pages import Pages
+from stackly_server.relay import Handler, Relay
+from stackly_server.workers.joining import JoinService
+from stackly_server.workers.living import LivingService
+from stackly_server.workers.ports import Plant
+from stackly_server.workers.rpc import WorkerRegistryServicer
+from stackly_server.workers.service import WorkerService
+from stackly_server.workers.sweeps import WorkerSweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +103,25 @@ async def api(on: Ground) -> AsyncIterator[Api]:
     roots = on.settings.dev_repository_roots
     repositories = Repositories(on.database, on.keys, on.pages, on.routes, on.clock, roots)
     events = EventService(on.database, on.hub, on.pages, on.clock)
+    codec = CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys)))
+    plant = _plant(on.settings)
+    registry = WorkerService(on.database, on.vault, on.keys, plant.trust_domain)
+    joining = JoinService(on.database, on.vault, plant)
+    living = LivingService(on.database, on.hub, on.vault, plant)
+    workers_door = Mount(
+        _service(worker_registry_pb2, "WorkerRegistry"), WorkerRegistryServicer(registry, joining, living, on.pages)
+    )
     public = [
         Mount(_service(accounts_service_pb2, "AccountService"), AccountServicer(accounts, repositories)),
         Mount(_service(auth_service_pb2, "AuthService"), AuthServicer(sign_in)),
         Mount(_service(events_service_pb2, "EventService"), EventServicer(events)),
         Mount(_service(discovery_service_pb2, "DiscoveryService"), DiscoveryServicer(tokens)),
+        Mount(_service(codec_service_pb2, "CodecService"), codec),
+        workers_door,
     ]
-    workers: list[Mount] = []
+    workers = [workers_door]
     try:
-        yield Api(public, workers, Identifiers(user=sign_in.identify_user))
+        yield Api(public, workers, Identifiers(user=sign_in.identify_user, worker=registry.identify_worker))
     finally:
         principals.close()
 
@@ -115,6 +142,34 @@ async def serving(settings: Settings, *, drain: float = 5.0, grace: float = 75.0
             stack.push_async_callback(certificate.close)
             await server.listen_to_workers(settings.worker_listen, parts.workers, credentials)
         yield server
+
+
+async def orchestrating(settings: Settings) -> None:
+    """Workflows, the relay and the sweeps, until SIGTERM or SIGINT. A room adds its workflows, activities, handlers here."""
+    async with ground(settings) as on:
+        temporal = Temporal(settings.temporal_target, on.keys)
+        homes = AllNamespaces(on.database, temporal)
+        workers = WorkerSweeps(on.database)
+        handlers: dict[str, Handler] = {"namespace": homes.provision, "stop_workflow": temporal.stop_line}
+        sweeps = [
+            *ledger_sweeps(on.database, homes.accounts),
+            Sweep("workers.silent", settings.lease_seconds / 9, in_each_account(homes.accounts, workers.silent)),
+            Sweep("workers.old", 3600.0, in_each_account(homes.accounts, workers.old)),
+        ]
+        fleet = Fleet(temporal, homes, on.hub, [ProbeWorkflow], [])
+        relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
+        await Orchestrator(fleet, relay, sweeps, on.clock, settings.ready_file).run_until_signal()
+
+
+def _plant(settings: Settings) -> Plant:
+    return Plant(
+        settings.public_url,
+        settings.worker_address,
+        settings.temporal_front,
+        settings.trust_domain,
+        settings.certificate_seconds,
+        settings.lease_seconds,
+    )
 
 
 def log_handler() -> logging.Handler:

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     dev_repository_roots: list[Path] = Field(
         default=[], description="Folders below which file:// repositories are allowed."
     )
+    ready_file: Path | None = Field(
+        default=None, description="Where `orchestrate` writes its pid once its workers poll; gone when it does not."
+    )
     reflection: bool = Field(default=True, description="Whether gRPC reflection answers (callers must be signed in).")
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 

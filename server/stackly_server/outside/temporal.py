@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -82,6 +82,10 @@ class Temporal:
         client = await self.client(namespace, account_id)
         with _told("cancel a workflow"), _unless_gone():
             await client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_CALL_TIMEOUT)
+
+    async def stop_line(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
+        """Handles a line `stop_workflow` of the outbox."""
+        await self.stop(account_id, payload["namespace"], payload["workflow_id"])
 
     async def provision(self, account_id: UUID, namespace: str) -> None:
         """Makes a namespace, if it is not there, and runs a workflow in it. Unavailable, when that does not work yet."""
