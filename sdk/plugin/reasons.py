@@ -2,21 +2,22 @@
 
 from plugin.reading import EnumValue
 
-# The status that each reason comes with; all others come with FAILED_PRECONDITION.
+# The status that each reason comes with mostly; all others come with FAILED_PRECONDITION. Where the wire has another
+# status, `decoding` adds its class.
 _STATUSES = {
     "InvalidArgument": (
         "VALIDATION_FAILED UPDATE_EMPTY FILTER_INVALID PAGE_TOKEN_INVALID REQUEST_ID_REUSED VARIABLE_UNKNOWN "
-        "REF_NOT_FOUND POLICY_INVALID CONFIG_INVALID LIMIT_EXCEEDED DELIVERY_CHANGED"
+        "POLICY_INVALID LIMIT_EXCEEDED"
     ),
     "LoginRequired": "TOKEN_MISSING TOKEN_EXPIRED TOKEN_INVALID TOKEN_REUSED CERTIFICATE_INVALID JOIN_TOKEN_INVALID "
-    "SIGNATURE_INVALID",
+    "SIGNATURE_INVALID WORKER_UNKNOWN",
     "PermissionDenied": "APPROVER_GROUP WORKER_BANNED",
     "Conflict": "ETAG_MISMATCH CONCURRENT_CHANGE LOCK_ID_MISMATCH LEASE_LOST",
     "RateLimited": "QUOTA_EXCEEDED STREAM_LAGGING",
     "OutOfRange": "RESUME_EXPIRED LOG_EXPIRED",
     "Unavailable": "DATABASE_UNAVAILABLE TEMPORAL_UNAVAILABLE VAULT_UNAVAILABLE BLOBS_UNAVAILABLE "
     "REPOSITORY_UNAVAILABLE SHUTTING_DOWN",
-    "NotFound": "WORKER_UNKNOWN PLAN_NOT_READY",
+    "AlreadyExists": "DELIVERY_CHANGED",
 }
 # Reasons that say no more than their status.
 _PLAIN = {

@@ -6,7 +6,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,23 @@ class Settings:
     ca_file: Path | None = None
 
     def over(self, lower: "Settings") -> "Settings":
-        """These settings, with what they leave out taken from `lower`."""
+        """These settings, with what they leave out taken from `lower`.
+
+        Nothing is taken from settings of another server: its key must not go here.
+        """
+        if self.endpoint and lower.endpoint and self.endpoint.rstrip("/") != lower.endpoint.rstrip("/"):
+            return self
+        another_key = bool(self.api_key and lower.api_key and self.api_key != lower.api_key)
         return Settings(
             endpoint=self.endpoint or lower.endpoint,
-            account=self.account or lower.account,
+            account=self.account or ("" if another_key else lower.account),
             api_key=self.api_key or lower.api_key,
             ca_file=self.ca_file or lower.ca_file,
         )
 
 
 def load(profile: str = "", environment: Mapping[str, str] | None = None) -> Settings:
-    """Reads the environment and below it the profile. Raises ConfigError when the profile is missing or broken.
-
-    An endpoint in the environment hides the profile's API key and CA file: they belong to another server.
-    """
+    """Reads the environment and below it the profile. Raises ConfigError when the profile is missing or broken."""
     known = os.environ if environment is None else environment
     ca_file = known.get("STACKLY_CA_FILE", "")
     given = Settings(
@@ -56,10 +59,7 @@ def load(profile: str = "", environment: Mapping[str, str] | None = None) -> Set
     )
     if given.endpoint and given.api_key:
         return given
-    kept = read_profile(config_path(known), profile or known.get("STACKLY_PROFILE", ""))
-    if given.endpoint and given.endpoint != kept.endpoint:
-        kept = replace(kept, api_key="", ca_file=None, account="")
-    return given.over(kept)
+    return given.over(read_profile(config_path(known), profile or known.get("STACKLY_PROFILE", "")))
 
 
 def config_path(environment: Mapping[str, str] | None = None) -> Path:

@@ -1,6 +1,7 @@
 """From what gRPC says to the SDK's errors: `grpc-status-details-bin` and the statuses inside streams."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, TypeVar
 
 import betterproto2
@@ -33,7 +34,7 @@ def error_of_status(status: Status, *, request_id: str = "") -> StacklyError:
     retry = _detail(status, RetryInfo)
     asked = _detail(status, RequestInfo)
     problems = _detail(status, BadRequest) or BadRequest()
-    kind = REASONS.get(info.reason) or STATUSES.get(status.code, StacklyError)
+    kind = _kind(info.reason, status.code)
     delay = retry.retry_delay if retry else None
     return kind(
         status.message or _status_name(status.code),
@@ -43,6 +44,17 @@ def error_of_status(status: Status, *, request_id: str = "") -> StacklyError:
         retry_after=delay.total_seconds() if delay is not None else None,
         request_id=(asked.request_id if asked else "") or request_id,
     )
+
+
+@cache
+def _kind(reason: str, code: int) -> type[StacklyError]:
+    """The class of the reason; one below the status' class too where that is another than the reason's usual one."""
+    by_code = STATUSES.get(code, StacklyError)
+    by_reason = REASONS.get(reason, by_code)
+    if issubclass(by_reason, by_code):
+        return by_reason
+    words = {"code": by_code.code, "status": by_code.status, "__doc__": by_reason.__doc__, "__module__": __name__}
+    return type(by_reason.__name__, (by_reason, by_code), words)
 
 
 def _parsed(details: bytes) -> Status | None:

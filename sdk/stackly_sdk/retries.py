@@ -9,6 +9,7 @@ from stackly_sdk.statuses import Canceled, RateLimited, ServerError, StacklyErro
 from stackly_sdk.wire import Idempotency
 
 _LAGGING = "STREAM_LAGGING"
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"  # in the words of gRPC; trying again does not help
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def may_repeat(error: StacklyError, idempotency: Idempotency) -> bool:
     if idempotency is Idempotency.NEVER:
         return False
     if isinstance(error, Unavailable):
-        return True
+        return bool(error.reason) or _UNTRUSTED not in error.message
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return True
     return idempotency is Idempotency.STREAM and _cut(error)

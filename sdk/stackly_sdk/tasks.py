@@ -1,7 +1,6 @@
 """What the async client asks of asyncio and grpc.aio; `threads` is its blocking twin, name by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -35,6 +34,3 @@ async def next_record(call: Any, seconds: float) -> Any:
         call.cancel()
         raise Unavailable(f"the stream was silent for {seconds:.0f} s") from None
     return None if record is grpc.aio.EOF else record
-
-
-Fetch = Callable[[str], Awaitable[Any]]

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -46,6 +45,3 @@ def next_record(call: Any, seconds: float) -> Any:
         raise
     finally:
         watchdog.cancel()
-
-
-Fetch = Callable[[str], Any]

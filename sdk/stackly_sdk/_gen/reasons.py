@@ -165,7 +165,7 @@ class ConfigMissing(FailedPrecondition):
     """There is no stackly.hcl at that path and commit."""
 
 
-class ConfigInvalid(InvalidArgument):
+class ConfigInvalid(FailedPrecondition):
     """stackly.hcl has errors, or parts that are not supported yet; metadata and BadRequest give line and column."""
 
 
@@ -173,7 +173,7 @@ class RepositoryNotConnected(FailedPrecondition):
     """The repository is not connected to the account."""
 
 
-class RefNotFound(InvalidArgument):
+class RefNotFound(FailedPrecondition):
     """The ref or commit does not exist in the repository."""
 
 
@@ -229,7 +229,7 @@ class RunDone(FailedPrecondition):
     """The run is done."""
 
 
-class PlanNotReady(NotFound):
+class PlanNotReady(FailedPrecondition):
     """There is no plan yet."""
 
 
@@ -253,7 +253,7 @@ class WorkerBanned(PermissionDenied):
     """The worker, or its key, is banned."""
 
 
-class WorkerUnknown(NotFound):
+class WorkerUnknown(LoginRequired):
     """The worker is unknown: register again."""
 
 
@@ -281,7 +281,7 @@ class SignatureInvalid(LoginRequired):
     """The signature does not fit the body."""
 
 
-class DeliveryChanged(InvalidArgument):
+class DeliveryChanged(AlreadyExists):
     """The delivery id came before with another body."""
 
 

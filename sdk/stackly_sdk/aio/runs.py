@@ -15,7 +15,7 @@ from stackly_sdk.values import Json, Masked, output_values
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.run_service import AsyncRunServiceClient
-    from stackly_sdk._gen.stackly.v1 import Plan, ResourceChange, RunOutcome, RunStatus, RunStep
+    from stackly_sdk._gen.stackly.v1 import Plan, PlanSummary, ResourceChange, RunError, RunOutcome, RunStatus, RunStep
     from stackly_sdk._gen.stackly.v1 import Run as RunMessage
     from stackly_sdk.aio.client import AsyncStackly
 
@@ -110,6 +110,21 @@ class AsyncRun:
     @property
     def outcome(self) -> "RunOutcome":
         return self._message.outcome
+
+    @property
+    def to_commit(self) -> str:
+        """The commit that it plans."""
+        return self._message.to_commit
+
+    @property
+    def error(self) -> "RunError | None":
+        """Why it failed; None unless it did."""
+        return self._message.error
+
+    @property
+    def plan_summary(self) -> "PlanSummary | None":
+        """What the current plan would do, in numbers; None before it."""
+        return self._message.plan_summary
 
     @property
     def plan_digest(self) -> str:

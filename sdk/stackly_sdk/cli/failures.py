@@ -28,7 +28,8 @@ _HINTS = {
 def exit_code(error: Exception) -> int | None:
     """Tells the error on stderr and gives the exit code; None for one that is a fault of ours."""
     if isinstance(error, RunNotReached):
-        _tell(error.message, error.hint)
+        waits = isinstance(error, ApprovalRequired)
+        _tell(error.message, error.hint, "Needs approval: " if waits else "Error: ", "yellow" if waits else "red")
         return _outcome_code(error)
     if isinstance(error, StacklyError):
         _tell_call(error)
@@ -71,8 +72,8 @@ def _hint(error: StacklyError) -> str:
     return ""
 
 
-def _tell(message: str, hint: str) -> None:
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+def _tell(message: str, hint: str, word: str = "Error: ", colour: str = "red") -> None:
+    click.secho(word, fg=colour, bold=True, nl=False, err=True)
     click.echo(clean(message), err=True)
     if hint:
         click.echo(f"  {clean(hint)}", err=True)

@@ -32,12 +32,15 @@ def login(session: Session, *, endpoint: str, ca_file: Path | None, api_key_file
         _api_key(api_key_file),
         ca_file.absolute() if ca_file else _kept_ca(endpoint, known),
     )
-    from stackly_sdk import Stackly
+    from stackly_sdk import LoginRequired, Stackly
 
     with Stackly(
         endpoint=endpoint, api_key=settings.api_key, ca_file=settings.ca_file, account=session.account
     ) as client:
-        who = client.whoami()
+        try:
+            who = client.whoami()
+        except LoginRequired as error:
+            raise click.ClickException(f"{endpoint} does not take this API key: {error.message}") from error
     settings = replace(settings, account=settings.account or who.account.removeprefix("accounts/"))
     path = config_path()
     write_profile(path, profile, settings)
@@ -53,7 +56,7 @@ def _known(profile: str) -> Settings:
 
 
 def _kept_ca(endpoint: str, known: Settings) -> Path | None:
-    return known.ca_file if endpoint == known.endpoint else None
+    return known.ca_file if known.endpoint in ("", endpoint) else None
 
 
 def _asked_endpoint() -> str:

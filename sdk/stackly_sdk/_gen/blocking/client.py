@@ -53,7 +53,7 @@ class Stackly:
         A `channel` of yours is used for all calls and left open. A `token` is an access token or a source of them.
         """
         settings = Settings(endpoint, account.removeprefix("accounts/"), api_key, Path(ca_file) if ca_file else None)
-        if channel is None and not (endpoint and (api_key or token)):
+        if channel is None:
             settings = settings.over(load(profile))
             if not settings.endpoint:
                 raise LoginRequired("no server is known")

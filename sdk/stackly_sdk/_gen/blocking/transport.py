@@ -58,7 +58,7 @@ class Connections:
         if self._target is None:
             raise RuntimeError("the client is closed")
         if streams not in self._open:
-            self._open[streams] = open_channel(self._target, streams=streams)
+            self._open.setdefault(streams, open_channel(self._target, streams=streams))
         return self._open[streams]
 
     def close(self) -> None:
