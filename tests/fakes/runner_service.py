@@ -1,6 +1,7 @@
 """RunnerService as a test needs it: one batch, everything handed in is kept, faults on demand."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -182,11 +183,9 @@ class RunnerFake(RunnerServiceServicer):
     ) -> messages.RenewLeaseResponse:
         await self._admit(context)
         async with self.news:
-            try:
+            with contextlib.suppress(TimeoutError):
                 news = self.news.wait_for(lambda: self.stop or self.force or self.lost)
                 await asyncio.wait_for(news, request.wait_seconds)
-            except TimeoutError:
-                pass
         await self._admit(context)
         return messages.RenewLeaseResponse(stop=self.stop, force=self.force)
 

@@ -6,21 +6,22 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
-from fakes.authority import LOOPBACK, Authority
+from fakes.authority import LOOPBACK
 
 Register = Callable[[grpc.aio.Server], None]
 
 
 @dataclass
 class Served:
-    """`register` adds the servicers. `mutual` asks each caller for a certificate of the authority."""
+    """`register` adds the servicers; `root` (PEM) is what clients trust, and what signed them when `mutual`."""
 
-    authority: Authority
+    chain: bytes
+    key: bytes
+    root: bytes
     register: Register
     mutual: bool = False
     port: int = 0
     _server: grpc.aio.Server | None = field(default=None)
-    _pair: tuple[bytes, bytes] | None = field(default=None)
 
     @property
     def address(self) -> str:
@@ -31,9 +32,8 @@ class Served:
         return f"https://{self.address}"
 
     async def start(self) -> None:
-        chain, key = self._pair = self._pair or self.authority.server()
-        root = self.authority.pem.encode() if self.mutual else None
-        credentials = grpc.ssl_server_credentials([(key, chain)], root, require_client_auth=self.mutual)
+        root = self.root if self.mutual else None
+        credentials = grpc.ssl_server_credentials([(self.key, self.chain)], root, require_client_auth=self.mutual)
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self.register(self._server)
         self.port = self._server.add_secure_port(f"{LOOPBACK}:{self.port}", credentials)

@@ -44,7 +44,7 @@ class Runners:
         path = self.home / "batches" / folder
         path.mkdir(parents=True, exist_ok=True)
         return Task(
-            public_url=self.served.url, ca=self.served.authority.pem, run_token=TOKEN, epoch=1, folder=path,
+            public_url=self.served.url, ca=self.served.root.decode(), run_token=TOKEN, epoch=1, folder=path,
             work=self.home / "work", engines=(self.engine,), recover=recover,
         )  # fmt: skip
 
@@ -81,7 +81,9 @@ def fake() -> RunnerFake:
 
 @pytest.fixture
 async def served(authority: Authority, fake: RunnerFake) -> AsyncIterator[Served]:
-    served = Served(authority, lambda server: add_RunnerServiceServicer_to_server(fake, server))
+    chain, key = authority.server()
+    root = authority.pem.encode()
+    served = Served(chain, key, root, lambda server: add_RunnerServiceServicer_to_server(fake, server))
     await served.start()
     yield served
     await served.stop()

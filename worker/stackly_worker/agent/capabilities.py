@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from stackly.v1 import worker_registry_pb2 as registry
 from stackly.v1 import workers_pb2
@@ -36,7 +36,7 @@ def claim(having: Sequence[Engine], labels: Mapping[str, str], sandbox: str) -> 
         labels=dict(labels),
         cpus=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        version=version("stackly-worker"),
+        version=_version(),
         engines=[engine.name for engine in having],
         platform=platform.name(),
         sandbox=sandbox,
@@ -78,6 +78,13 @@ def _computed(engine: Engine, text: str) -> str:
     if done.returncode or found is None:
         raise ChallengeError(f"{engine.name} does not compute: {done.stderr.strip()[:500]}")
     return found[1]
+
+
+def _version() -> str:
+    try:
+        return version("stackly-worker")
+    except PackageNotFoundError:
+        return "0+source"  # run from the source tree, not installed
 
 
 def _found(name: str) -> Engine | None:

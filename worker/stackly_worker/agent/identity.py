@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from stackly_worker.runner.journal import write_synced
 from stackly_worker.runner.place import write_atomically
@@ -74,15 +74,12 @@ class IdentityStore:
         """The worker's key; made at the first call, the same ever after."""
         path = self._folder / "key.pem"
         if not path.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            write_synced(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            write_synced(path, new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return path.read_bytes()
 
     def csr(self) -> str:
         """A request that carries the key and nothing else."""
-        key = _load(self.key_pem())
-        request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-        return request.public_bytes(Encoding.PEM).decode()
+        return csr_of(_load(self.key_pem()))
 
     def certificate(self) -> Certificate | None:
         path = self._folder / "certificate.pem"
@@ -122,9 +119,17 @@ class IdentityStore:
         return good and facts is not None and bool(facts.temporal_address) and os.access(self._folder, os.W_OK)
 
 
-def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
+
+def csr_of(key: ec.EllipticCurvePrivateKey) -> str:
+    """A PKCS #10 request (PEM) with an empty name."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(Encoding.PEM).decode()
+
+
+def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(pem, None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("key.pem holds no EC key")

@@ -72,6 +72,7 @@ class RunnerPlane:
     log_base: int = 0
     wishes: Wishes = field(default_factory=Wishes)
     timed_out: bool = False
+    reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
     _lineage: str = ""
 
@@ -184,7 +185,9 @@ class RunnerPlane:
         return Renewal(cancel=answer.cancel or self.wishes.stop, force=answer.force or self.wishes.force)
 
     async def finish(self, outcome: Outcome) -> None:
-        """Report until it is acknowledged, however long the control plane is away."""
+        """Report until it is acknowledged, however long the control plane is away; never about another's batch."""
+        if outcome.status == "lost":
+            return
         crash_point("runner.finish.before")
         request = report.finished(outcome, phase=self.spec.batch.phase, timed_out=self.timed_out)
         await self.persist(lambda: self.send_finish(request))
@@ -193,6 +196,7 @@ class RunnerPlane:
     async def send_finish(self, request: messages.FinishBatchRequest) -> None:
         with translated():
             await self.stub.FinishBatch(request, metadata=self._as_runner, timeout=_CALL)
+        self.reported = True
 
     async def persist(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Make the call until it is answered, however long the control plane is away."""

@@ -17,6 +17,7 @@ _OUTER = """d=$1; i=$2; e=$3; shift 3
 if [ "$e" = apart ]; then exec 2> "$d/err" > "$d/out"; else exec > "$d/out" 2>&1; fi
 /bin/sh -c "$i" sh "$d" "$@"
 printf '%s\\n' "$?" > "$d/rc" """
+_GROUP_FIELD = 5
 _START_FIELD = 22  # of /proc/<pid>/stat: clock ticks from boot to the start of the process
 
 
@@ -71,6 +72,16 @@ class Journal:
         booted = json.loads(_text(self.folder / "argv.json"))["boot"]
         alive = booted == boot_id() and start_time(int(number)) == _start_field(stat)
         return int(number) if alive else None
+
+    def leader(self) -> tuple[int, bool] | None:
+        """Process group of the command, and whether its leader (our wrapper) lives; None when it may be another's by now."""
+        _, _, stat = _text(self.folder / "pid").partition(" ")
+        if not stat or json.loads(_text(self.folder / "argv.json"))["boot"] != boot_id():
+            return None
+        group = int(stat.rpartition(")")[2].split()[_GROUP_FIELD - 3])
+        begun, leads = int(_start_field(stat) or 0), start_time(group)
+        # The wrapper started before the command: whoever leads a group of that id and is younger is a stranger.
+        return None if leads is not None and int(leads) > begun else (group, leads is not None)
 
 
 def boot_id() -> str:

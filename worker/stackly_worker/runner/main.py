@@ -74,7 +74,7 @@ async def _carry_out(task: Task) -> int:
 
 async def _ended(task: Task, plane: RunnerPlane) -> int:
     """Run the batch; whoever waits reads the outcome in its folder even when the control plane never heard it."""
-    outcome, acknowledged = Outcome("failed"), True
+    outcome = Outcome("failed")
     try:
         batch = _batch(task, plane)
     except (requirement.RequirementError, exact.FormatError, PlaneRefusedError) as error:
@@ -86,9 +86,7 @@ async def _ended(task: Task, plane: RunnerPlane) -> int:
             outcome = await (batch.apply() if applies else batch.plan())
         except (PlaneUnavailableError, PlaneRefusedError) as error:
             sys.stderr.write(f"the control plane was not told how the batch ended: {error}\n")
-            acknowledged = False
-    acknowledged = acknowledged and outcome.status != "lost"
-    return _noted(task, report.outcome_of(outcome, timed_out=plane.timed_out), acknowledged=acknowledged)
+    return _noted(task, report.outcome_of(outcome, timed_out=plane.timed_out), acknowledged=plane.reported)
 
 
 def _batch(task: Task, plane: RunnerPlane) -> Batch:

@@ -35,6 +35,8 @@ async def hand_in(plane: RunnerPlane, folder: Path, place: Place, clock: Clock, 
         for step in _STEPS:
             await end_terraform(Journal(folder / step), grace)
         remains = await recovery.settled(folder, place)
+        for step in _STEPS:
+            await sweep(Journal(folder / step))
         await _send_log(plane, folder, clock, log_base)
         for version in _versions(remains, place):
             with contextlib.suppress(StateRefusedError):  # kept in quarantine; the next one may still fit
@@ -56,6 +58,17 @@ async def end_terraform(journal: Journal, grace: float) -> None:
     except TimeoutError:
         _send(pid, signal.SIGKILL)
         await exited(pid)
+
+
+async def sweep(journal: Journal) -> None:
+    """After Terraform: providers and children of provisioners that outlived it."""
+    if not journal.begun or (found := journal.leader()) is None:
+        return
+    group, lives = found
+    if lives:
+        await exited(group)  # the wrapper, which only has to note the exit code
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _send(pid: int, number: signal.Signals) -> None:
