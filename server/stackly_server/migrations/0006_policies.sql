@@ -5,6 +5,7 @@ CREATE TABLE policies (
     id uuid NOT NULL,
     name text NOT NULL,
     hcl text NOT NULL,
+    spec jsonb NOT NULL,  -- the text, parsed when it was written
     revision int NOT NULL DEFAULT 1,
     version int NOT NULL DEFAULT 1,
     deleted_at timestamptz,

@@ -210,15 +210,6 @@ async def versions_page(
         return await cursor.fetchall()
 
 
-async def codes_naming_policy(conn: Connection, policy: str) -> list[str]:
-    """The slugs of registered codes whose stack file names a policy."""
-    cursor = await conn.execute(
-        "SELECT slug FROM stack_codes WHERE status <> 'DEREGISTERED' AND config->'policies' ? %s ORDER BY slug LIMIT 20",
-        (policy,),
-    )
-    return [row[0] for row in await cursor.fetchall()]
-
-
 def _read(reading: Reading) -> dict[str, Any]:
     return {
         "commit": reading.commit,

@@ -209,3 +209,9 @@ async def quarantine(
             "reason": reason.name,
         },
     )
+
+
+async def run_numbers(conn: Connection, ids: list[UUID]) -> dict[UUID, int]:
+    """The numbers of runs, for their resource names; a plain read of a higher room's table."""
+    cursor = await conn.execute("SELECT id, number FROM runs WHERE id = ANY(%s)", (ids,))
+    return dict(await cursor.fetchall())
