@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import status_pb2
+
 from fakes.authority import Authority
 from fakes.stackly_api import API_KEY, Refused
 from fakes.stackly_world import APPLIED, PLANNED, STATE, FakeStackly
-from google.rpc import status_pb2
 from stackly.v1 import events_service_pb2, runs_pb2, runs_service_pb2, stacks_service_pb2
-
 from stackly_sdk import AsyncStackly, RetryPolicy, Secret, errors
 from stackly_sdk.aio.credentials import AsyncStaticToken
 from stackly_sdk.aio.transport import AsyncConnections, AsyncTransport
