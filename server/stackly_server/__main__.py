@@ -31,6 +31,10 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one program; the exit code: 0, or 1 for a failure said in words. Wrong words exit with 2."""
+    if arguments[:1] == ["dev"]:
+        from stackly_server.dev.__main__ import main as dev
+
+        return dev(arguments[1:])
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -49,8 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(programs, "serve", "the gRPC API", serve)
     _add(programs, "orchestrate", "workflows, the relay and the sweeps", orchestrate)
     _add(programs, "migrate", "bring the database's schema to this release", migrate)
-    dev_parser = _add(programs, "dev", "the whole platform on embedded parts", dev)
-    dev_parser.add_argument("--once", action="store_true", help="push the examples, show that they run, and stop")
+    programs.add_parser("dev", help="the whole platform on embedded parts", add_help=False)  # reads its own words
     admin = programs.add_parser("admin", help="what only the operator of the server may").add_subparsers(required=True)
     account = admin.add_parser("account", help="accounts").add_subparsers(required=True)
     create = _add(account, "create", "make an account with its owner and first API key", create_account)
@@ -79,7 +82,7 @@ def serve(_options: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         async with serving(settings):
-            logging.getLogger("stackly").info("serving", extra={"facts": settings.model_dump(mode="json")})
+            logging.getLogger("stackly").info("serving", extra={"facts": _shown(settings)})
             await stopped.wait()
 
     _run(settings, until_stopped())
@@ -106,13 +109,6 @@ def migrate(_options: argparse.Namespace) -> int:
         return _fail(str(error))
     sys.stdout.write(f"applied: {', '.join(applied)}\n" if applied else "nothing to apply\n")
     return 0
-
-
-def dev(options: argparse.Namespace) -> int:
-    """The development platform."""
-    from stackly_server.dev.program import run
-
-    return run(once=options.once)
 
 
 def create_account(options: argparse.Namespace) -> int:
@@ -156,6 +152,11 @@ def _run(settings: Settings, program: Coroutine[Any, Any, None]) -> None:
 def _settings(kind: type[S]) -> S:
     from_environment: dict[str, Any] = {}
     return kind(**from_environment)
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    """The settings for the log: the address of the database may hold a password."""
+    return settings.model_dump(mode="json", exclude={"database_url"})
 
 
 def _fail(text: str) -> int:

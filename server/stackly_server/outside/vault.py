@@ -161,8 +161,12 @@ class Vault:
 
     def _log_in(self) -> float:
         """Gives the seconds for which the new token is good."""
-        secret_id = self._secret_id_file.read_text("ascii").strip()
-        answer = self._client.auth.approle.login(self._role_id, secret_id)
+        try:
+            secret_id = self._secret_id_file.read_text("ascii").strip()
+            answer = self._client.auth.approle.login(self._role_id, secret_id)
+        except (exceptions.InvalidRequest, FileNotFoundError, PermissionError) as error:
+            message = "The key service does not know us: our role or its secret id is wrong."
+            raise Unavailable("VAULT_UNAVAILABLE", message, retry_after=10.0) from error
         return float(answer["auth"]["lease_duration"])
 
     async def _renew_for_ever(self, seconds: float) -> None:
