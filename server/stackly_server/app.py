@@ -1,27 +1,33 @@
-"""The only place where parts are put together: settings → outside → rooms → door."""
+"""The programs put together: which services stand behind which door, and what the orchestrator carries out."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from uuid import UUID
 
-from stackly.ingress.v1 import codec_service_pb2, discovery_service_pb2
-from stackly.v1 import accounts_service_pb2, auth_service_pb2, events_service_pb2, worker_registry_pb2
-from stackly_server.accounts.keys import Keys
-from stackly_server.accounts.namespaces import Namespaces
+from stackly.ingress.v1 import codec_service_pb2, discovery_service_pb2, webhook_service_pb2
+from stackly.v1 import (
+    accounts_service_pb2,
+    auth_service_pb2,
+    events_service_pb2,
+    policies_service_pb2,
+    runs_service_pb2,
+    stacks_service_pb2,
+    states_service_pb2,
+    worker_registry_pb2,
+)
+from stackly.worker.v1 import runner_service_pb2, worker_task_service_pb2
 from stackly_server.accounts.principals import Principals
-from stackly_server.accounts.repositories import Repositories
-from stackly_server.accounts.routing import Routes
 from stackly_server.accounts.rpc import AccountServicer, AuthServicer
 from stackly_server.accounts.service import AccountService
 from stackly_server.accounts.sign_in import SignIn
 from stackly_server.accounts.tokens import Tokens
 from stackly_server.accounts.web import DiscoveryServicer
-from stackly_server.clock import SystemClock
+from stackly_server.assembly import Ground, Rooms, ground, rooms
 from stackly_server.config import Settings
-from stackly_server.database import Database
 from stackly_server.edge.answers import Answers
 from stackly_server.edge.call_log import JsonLines
 from stackly_server.edge.certificates import ListenerCertificate
@@ -29,7 +35,12 @@ from stackly_server.edge.identity import Identifiers
 from stackly_server.edge.server import ApiServer, Mount
 from stackly_server.events.rpc import EventServicer
 from stackly_server.events.service import EventService
-from stackly_server.hub import Hub
+from stackly_server.git.activities import PushActivities
+from stackly_server.git.asking import CodeRequests
+from stackly_server.git.rpc import StackSourceServicer
+from stackly_server.git.starting import PushStarter
+from stackly_server.git.web import WebhookServicer
+from stackly_server.git.workflow import PushWorkflow
 from stackly_server.logs.payloads import PayloadService
 from stackly_server.logs.web import CodecServicer
 from stackly_server.orchestrate.fleet import Fleet
@@ -39,49 +50,25 @@ from stackly_server.orchestrate.sweeps import Sweep, in_each_account, ledger_swe
 from stackly_server.outside.codec import NamespaceCodec
 from stackly_server.outside.probe import ProbeWorkflow
 from stackly_server.outside.temporal import Temporal
-from stackly_server.outside.vault import Vault
-from stackly_server.pages import Pages
+from stackly_server.policies.rpc import PolicyServicer
 from stackly_server.relay import Handler, Relay
+from stackly_server.runs.activities import RunActivities
+from stackly_server.runs.dispatch import RunDispatch
+from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.rpc import RunServicer, StackRunsServicer
+from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
+from stackly_server.runs.settling import SettleService
+from stackly_server.runs.workflow import ApplyWorkflow, PlanWorkflow
+from stackly_server.stacks.rpc import StackServicer
+from stackly_server.states.asking import StateRequests
+from stackly_server.states.rpc import StateServicer
 from stackly_server.workers.joining import JoinService
 from stackly_server.workers.living import LivingService
 from stackly_server.workers.ports import Plant
 from stackly_server.workers.rpc import WorkerRegistryServicer
-from stackly_server.workers.service import WorkerService
 from stackly_server.workers.sweeps import WorkerSweeps
 
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What every room stands on: opened by `ground`, shared by the API and the orchestrator."""
-
-    settings: Settings
-    clock: SystemClock
-    database: Database
-    hub: Hub
-    vault: Vault
-    keys: Keys
-    pages: Pages
-    routes: Routes
-    namespaces: Namespaces
-
-
-@asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Ground]:
-    """Opens Postgres and Vault; closes them at the end."""
-    async with AsyncExitStack() as stack:
-        clock = SystemClock()
-        database = Database(settings.database_url)
-        await database.open()
-        stack.push_async_callback(database.close)
-        hub = Hub(settings.database_url)
-        await hub.open()
-        stack.push_async_callback(hub.close)
-        vault = Vault(settings.vault_url, settings.vault_role_id, settings.vault_secret_id_file)
-        stack.push_async_callback(vault.close)
-        await vault.open()
-        keys = Keys(database, vault, clock)
-        pages, routes, namespaces = Pages(keys, clock), Routes(database), Namespaces(database)
-        yield Ground(settings, clock, database, hub, vault, keys, pages, routes, namespaces)
+__all__ = ["Ground", "Rooms", "api", "ground", "log_handler", "orchestrating", "rooms", "serving"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,35 +82,60 @@ class Api:
 
 @asynccontextmanager
 async def api(on: Ground) -> AsyncIterator[Api]:
-    """Builds the rooms. A room is added here: its service, then one line in `public` or `workers`."""
-    tokens = Tokens(on.vault, on.settings.trust_domain, on.clock)
+    """All services, each with its door."""
     principals = Principals(on.database, on.hub, on.clock)
-    sign_in = SignIn(on.database, tokens, on.routes, principals, on.clock)
-    accounts = AccountService(on.database, on.pages, principals, on.clock)
-    roots = on.settings.dev_repository_roots
-    repositories = Repositories(on.database, on.keys, on.pages, on.routes, on.clock, roots)
-    events = EventService(on.database, on.hub, on.pages, on.clock)
-    codec = CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys)))
-    plant = _plant(on.settings)
-    registry = WorkerService(on.database, on.vault, on.keys, plant.trust_domain)
-    joining = JoinService(on.database, on.vault, plant)
-    living = LivingService(on.database, on.hub, on.vault, plant)
-    workers_door = Mount(
-        _service(worker_registry_pb2, "WorkerRegistry"), WorkerRegistryServicer(registry, joining, living, on.pages)
+    async with rooms(on) as into:
+        tokens = Tokens(on.vault, on.settings.trust_domain, on.clock)
+        sign_in = SignIn(on.database, tokens, on.routes, principals, on.clock)
+        registry = _registry(on, into)
+        tasks = Mount(
+            _service(worker_task_service_pb2, "WorkerTaskService"), WorkerTaskServicer(into.batches, into.workers)
+        )
+        public = [
+            Mount(
+                _service(accounts_service_pb2, "AccountService"),
+                AccountServicer(AccountService(on.database, on.pages, principals, on.clock), into.repositories),
+            ),
+            Mount(_service(auth_service_pb2, "AuthService"), AuthServicer(sign_in)),
+            Mount(_service(discovery_service_pb2, "DiscoveryService"), DiscoveryServicer(tokens)),
+            registry,
+            *_public(on, into),
+        ]
+        identifiers = Identifiers(
+            user=sign_in.identify_user, run=into.batches.identify, worker=into.workers.identify_worker
+        )
+        try:
+            yield Api(public, [registry, tasks], identifiers)
+        finally:
+            principals.close()
+
+
+def _public(on: Ground, into: Rooms) -> list[Mount]:
+    """What clients, code hosts and runners call."""
+    codes = CodeRequests(on.database, into.repositories, into.sources, into.registry, into.follower)
+    states = StateRequests(on.database, into.states, into.stacks, _Advance(into))
+    fetching = FetchService(
+        on.database, on.keys, into.blobs, into.sources, into.stacks, into.states, into.logs, into.batches
     )
-    public = [
-        Mount(_service(accounts_service_pb2, "AccountService"), AccountServicer(accounts, repositories)),
-        Mount(_service(auth_service_pb2, "AuthService"), AuthServicer(sign_in)),
-        Mount(_service(events_service_pb2, "EventService"), EventServicer(events)),
-        Mount(_service(discovery_service_pb2, "DiscoveryService"), DiscoveryServicer(tokens)),
-        Mount(_service(codec_service_pb2, "CodecService"), codec),
-        workers_door,
+    stacks = _together(
+        StackServicer(into.stacks, into.registry, on.pages), StackSourceServicer(codes), StackRunsServicer(into.runs)
+    )
+    return [
+        Mount(_service(stacks_service_pb2, "StackService"), stacks),
+        Mount(_service(runs_service_pb2, "RunService"), RunServicer(into.runs, into.logs, on.hub, on.pages)),
+        Mount(_service(states_service_pb2, "StateService"), StateServicer(states, on.pages)),
+        Mount(_service(policies_service_pb2, "PolicyService"), PolicyServicer(into.policies, on.pages)),
+        Mount(
+            _service(events_service_pb2, "EventService"),
+            EventServicer(EventService(on.database, on.hub, on.pages, on.clock)),
+        ),
+        Mount(
+            _service(codec_service_pb2, "CodecService"),
+            CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys))),
+        ),
+        Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
+        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching)),
     ]
-    workers = [workers_door]
-    try:
-        yield Api(public, workers, Identifiers(user=sign_in.identify_user, worker=registry.identify_worker))
-    finally:
-        principals.close()
 
 
 @asynccontextmanager
@@ -135,41 +147,45 @@ async def serving(settings: Settings, *, drain: float = 5.0, grace: float = 75.0
         server = ApiServer(parts.identifiers, Answers(on.database, on.keys))
         stack.push_async_callback(server.stop, drain, grace)
         await server.listen_publicly(settings.public_socket, parts.public, reflection=settings.reflection)
-        if parts.workers:
-            hosts = [settings.worker_listen.rpartition(":")[0], settings.worker_address.rpartition(":")[0]]
-            certificate = ListenerCertificate(on.vault, sorted({*hosts, "localhost"} - {"", "0.0.0.0"}))  # noqa: S104
-            credentials = await certificate.open()
-            stack.push_async_callback(certificate.close)
-            await server.listen_to_workers(settings.worker_listen, parts.workers, credentials)
+        hosts = [settings.worker_listen.rpartition(":")[0], settings.worker_address.rpartition(":")[0]]
+        certificate = ListenerCertificate(on.vault, sorted({*hosts, "localhost"} - {"", "0.0.0.0"}))  # noqa: S104
+        credentials = await certificate.open()
+        stack.push_async_callback(certificate.close)
+        await server.listen_to_workers(settings.worker_listen, parts.workers, credentials)
         yield server
 
 
 async def orchestrating(settings: Settings) -> None:
-    """Workflows, the relay and the sweeps, until SIGTERM or SIGINT. A room adds its workflows, activities, handlers here."""
-    async with ground(settings) as on:
+    """Workflows, the relay and the sweeps, until SIGTERM or SIGINT."""
+    async with ground(settings) as on, rooms(on) as into:
         temporal = Temporal(settings.temporal_target, on.keys)
         homes = AllNamespaces(on.database, temporal)
-        workers = WorkerSweeps(on.database)
-        handlers: dict[str, Handler] = {"namespace": homes.provision, "stop_workflow": temporal.stop_line}
-        sweeps = [
-            *ledger_sweeps(on.database, homes.accounts),
-            Sweep("workers.silent", settings.lease_seconds / 9, in_each_account(homes.accounts, workers.silent)),
-            Sweep("workers.old", 3600.0, in_each_account(homes.accounts, workers.old)),
-        ]
-        fleet = Fleet(temporal, homes, on.hub, [ProbeWorkflow], [])
+        settling = SettleService(on.database, into.stacks, into.workers, into.progress, into.batches)
+        dispatch = RunDispatch(on.database, temporal, settling)
+        handlers: dict[str, Handler] = {
+            "namespace": homes.provision,
+            "plan": dispatch.plan,
+            "apply": dispatch.apply,
+            "stop_workflow": dispatch.stop_workflow,
+            "push": PushStarter(on.namespaces, temporal),
+        }
+        workflows = [ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow]
+        activities: list[Callable[..., Any]] = [*PushActivities(into.git).all, RunActivities(settling).settle]
+        fleet = Fleet(temporal, homes, on.hub, workflows, activities)
         relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
+        sweeps = _sweeps(on, homes, settling)
         await Orchestrator(fleet, relay, sweeps, on.clock, settings.ready_file).run_until_signal()
 
 
-def _plant(settings: Settings) -> Plant:
-    return Plant(
-        settings.public_url,
-        settings.worker_address,
-        settings.temporal_front,
-        settings.trust_domain,
-        settings.certificate_seconds,
-        settings.lease_seconds,
-    )
+def _sweeps(on: Ground, homes: AllNamespaces, settling: SettleService) -> list[Sweep]:
+    workers = WorkerSweeps(on.database)
+    return [
+        *ledger_sweeps(on.database, homes.accounts),
+        Sweep("workers.silent", on.settings.lease_seconds / 9, in_each_account(homes.accounts, workers.silent)),
+        Sweep("workers.old", 3600.0, in_each_account(homes.accounts, workers.old)),
+        Sweep("runs.expire", 30.0, in_each_account(homes.accounts, settling.expire)),
+        Sweep("runs.advance", 15.0, in_each_account(homes.accounts, settling.advance)),
+    ]
 
 
 def log_handler() -> logging.Handler:
@@ -177,6 +193,36 @@ def log_handler() -> logging.Handler:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     return handler
+
+
+def _registry(on: Ground, into: Rooms) -> Mount:
+    at = on.settings
+    plant = Plant(
+        at.public_url, at.worker_address, at.temporal_front, at.trust_domain, at.certificate_seconds, at.lease_seconds
+    )
+    joining = JoinService(on.database, on.vault, plant)
+    living = LivingService(on.database, on.hub, on.vault, plant)
+    servicer = WorkerRegistryServicer(into.workers, joining, living, on.pages)
+    return Mount(_service(worker_registry_pb2, "WorkerRegistry"), servicer)
+
+
+class _Advance:
+    """Lets a waiting run go on when a person gave the lock back."""
+
+    def __init__(self, into: Rooms) -> None:
+        self._into = into
+
+    async def __call__(self, tx: Any, stack_state_id: UUID) -> None:
+        state = await self._into.stacks.state_by_id(tx.conn, tx.account_id, stack_state_id)
+        await self._into.progress.advance(tx, state)
+
+
+def _together(*servicers: object) -> object:
+    """One servicer of several rooms' methods; each method is in one of them."""
+    methods = {
+        name: getattr(servicer, name) for servicer in servicers for name in vars(type(servicer)) if name[0].isupper()
+    }
+    return type("Servicer", (), {name: staticmethod(method) for name, method in methods.items()})()
 
 
 def _service(module: Any, name: str) -> Any:

@@ -1,6 +1,7 @@
 """Our own programs on this installation: migrations, the first account, API, orchestrator, and one worker that joins."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import stackly_server
@@ -70,7 +71,7 @@ def _first_account(installation: Installation) -> tuple[Part, ...]:
     argv = python_module(
         "stackly_server", "admin", "account", "create", ACCOUNT, "--owner", "dev", "--api-key-file", str(key)
     )
-    environment = server_environment(installation, "api")
+    environment = partial(server_environment, installation, "api")
     return (OneShot("account", installation.home, argv, environment, needs=("migrate", "openbao")),)
 
 
@@ -85,7 +86,7 @@ def _join(installation: Installation) -> OneShot:
     accounts = tuple(part.name for part in _first_account(installation))
     argv = python_module("stackly_server.dev.joining")
     needs = ("serve", "envoy", "orchestrate", *accounts)
-    return OneShot("join", installation.home, argv, child_environment(installation), needs=needs)
+    return OneShot("join", installation.home, argv, partial(child_environment, installation), needs=needs)
 
 
 def _worker(installation: Installation) -> Program:
@@ -98,4 +99,4 @@ def _worker(installation: Installation) -> Program:
         "STACKLY_WORKER_READY_FILE": str(ready),
     }
     argv = python_module("stackly_worker", "run")
-    return Program("worker", home, argv, environment, file_answers(ready), needs=("join",))
+    return Program("worker", home, argv, lambda: environment, file_answers(ready), needs=("join",))

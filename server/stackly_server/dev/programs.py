@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from stackly_server.dev.home import Home
@@ -17,6 +18,8 @@ from stackly_server.dev.problems import PartFailed
 from stackly_server.dev.process import Command, clean_environment
 
 _CONNECT_SECONDS = 0.5
+Environment = Callable[[], Mapping[str, str]]
+"""Asked for when the program starts: some settings are made by the parts that it needs."""
 
 
 class Program(LocalPart):
@@ -30,7 +33,7 @@ class Program(LocalPart):
         name: str,
         home: Home,
         argv: tuple[str, ...],
-        env: Mapping[str, str],
+        env: Environment,
         answers: Callable[[], bool],
         *,
         needs: tuple[str, ...] = (),
@@ -40,11 +43,11 @@ class Program(LocalPart):
         self.needs = needs
         self.ready_seconds = ready_seconds
         self._argv = argv
-        self._env = dict(env)
+        self._env = env
         self._answers = answers
 
     def command(self) -> Command:
-        environment = clean_environment(self.home.root) | found_by_path() | self._env
+        environment = clean_environment(self.home.root) | found_by_path() | dict(self._env())
         return Command(self._argv, environment, self.home.root, stop_signal=signal.SIGTERM)
 
     def answers(self) -> bool:
@@ -55,7 +58,7 @@ class OneShot(Program):
     """A program that has to end well before others may start: a migration. Afterwards it is neither watched nor restarted."""
 
     def __init__(
-        self, name: str, home: Home, argv: tuple[str, ...], env: Mapping[str, str], *, needs: tuple[str, ...] = ()
+        self, name: str, home: Home, argv: tuple[str, ...], env: Environment, *, needs: tuple[str, ...] = ()
     ) -> None:
         super().__init__(name, home, argv, env, lambda: self.process.exit_code() == 0, needs=needs)
         self._done = False
@@ -104,7 +107,7 @@ def migrate_environment(installation: Installation) -> dict[str, str]:
 def migrate_program(installation: Installation) -> OneShot:
     """`stackly-server migrate`, before everything that reads the schema."""
     argv = python_module("stackly_server", "migrate")
-    return OneShot("migrate", installation.home, argv, migrate_environment(installation), needs=("postgres",))
+    return OneShot("migrate", installation.home, argv, partial(migrate_environment, installation), needs=("postgres",))
 
 
 def serve_program(installation: Installation, repository_roots: tuple[Path, ...] = ()) -> Program:
@@ -113,7 +116,7 @@ def serve_program(installation: Installation, repository_roots: tuple[Path, ...]
         "serve",
         installation.home,
         python_module("stackly_server", "serve"),
-        server_environment(installation, "api", repository_roots),
+        partial(server_environment, installation, "api", repository_roots),
         socket_answers(installation.api_socket),
         needs=("migrate", "openbao", "temporal"),
     )
@@ -127,7 +130,9 @@ def orchestrate_program(
         "orchestrate",
         installation.home,
         python_module("stackly_server", "orchestrate"),
-        server_environment(installation, "orchestrate", repository_roots) | {"STACKLY_READY_FILE": str(ready_file)},
+        lambda: (
+            server_environment(installation, "orchestrate", repository_roots) | {"STACKLY_READY_FILE": str(ready_file)}
+        ),
         answers,
         needs=("migrate", "openbao", "temporal"),
     )

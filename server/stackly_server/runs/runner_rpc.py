@@ -20,6 +20,7 @@ from stackly_server.runs.model import Outcome
 from stackly_server.runs.ports import Lease
 from stackly_server.runs.submitted import SubmittedPlan
 from stackly_server.runs.wire import timestamp
+from stackly_server.sealing import DataKey
 
 _OUTCOMES = {
     tasks_pb2.BATCH_OUTCOME_SUCCEEDED: Outcome.SUCCEEDED,
@@ -33,8 +34,8 @@ _LINK, _PROGRAM = 0o120000, 0o100755  # modes of Git
 class PayloadKeys(Protocol):
     """Keys of Temporal payloads."""
 
-    async def payload_keys(self, subject: Subject) -> list[tuple[int, bytes]]:
-        """Version and key, newest first."""
+    async def payload_keys(self, subject: Subject) -> list[DataKey]:
+        """Newest first."""
         ...
 
 
@@ -66,7 +67,7 @@ class WorkerTaskServicer:
         self, _request: tasks.GetPayloadKeysRequest, call: Subject
     ) -> tasks.GetPayloadKeysResponse:
         keys = await self._keys.payload_keys(call)
-        return tasks.GetPayloadKeysResponse(keys=[tasks.PayloadKey(version=version, key=key) for version, key in keys])
+        return tasks.GetPayloadKeysResponse(keys=[tasks.PayloadKey(version=key.version, key=key.key) for key in keys])
 
 
 class RunnerServicer:

@@ -72,7 +72,7 @@ class SettleService:
                 return Settled("done")
             return Settled(word, attach_queue=await self._attach_queue(tx, state, batch) if word == "attach" else "")
 
-    async def expire(self, account_id: UUID) -> int:
+    async def expire(self, account_id: UUID) -> None:
         """Ends the runs of an account that nobody approved in time."""
         async with self._db.read(account_id) as conn:
             account = await account_name(conn)
@@ -86,9 +86,8 @@ class SettleService:
                 await self._progress.step(tx, run, state, Status.EXPIRED)
                 if run.type is RunType.DESTROY:
                     await self._stacks.run_failed(tx, state.id, True)
-        return len(due)
 
-    async def advance(self, account_id: UUID) -> int:
+    async def advance(self, account_id: UUID) -> None:
         """Lets waiting runs go on whose turn has come unnoticed, such as by the end of a lock's time."""
         async with self._db.read(account_id) as conn:
             account = await account_name(conn)
@@ -96,7 +95,6 @@ class SettleService:
         for state_id in waiting:
             async with self._db.transaction(system(account_id, account, "runs.advance")) as tx:
                 await self._progress.advance(tx, await self._stacks.state_by_id(tx.conn, account_id, state_id))
-        return len(waiting)
 
     async def _again(self, account_id: UUID, tx: Transaction, run: Run, state: StackState, batch: BatchRow) -> Settled:
         if run.status is Status.CANCELING:

@@ -177,7 +177,7 @@ def test_a_program_gets_its_settings_and_is_ready_when_it_says_so(tmp_path: Path
     home = open_home(tmp_path / "home")
     ready = tmp_path / "ready"
     script = f'echo "$STACKLY_WORD" && touch {ready} && exec sleep 100'
-    program = Program("greeter", home, ("/bin/sh", "-c", script), {"STACKLY_WORD": "hello"}, file_answers(ready))
+    program = Program("greeter", home, ("/bin/sh", "-c", script), lambda: {"STACKLY_WORD": "hello"}, file_answers(ready))
     bring_up(program)
     assert log_tail(program.log) == "hello"
     pid = program.process.pid
@@ -188,10 +188,10 @@ def test_a_program_gets_its_settings_and_is_ready_when_it_says_so(tmp_path: Path
 
 def test_a_one_shot_is_ready_when_it_has_ended_well(tmp_path: Path) -> None:
     home = open_home(tmp_path / "home")
-    good = OneShot("good", home, ("/bin/sh", "-c", "exit 0"), {})
+    good = OneShot("good", home, ("/bin/sh", "-c", "exit 0"), dict)
     bring_up(good)
     assert good.died() is None
     good.stop()
-    bad = OneShot("bad", home, ("/bin/sh", "-c", "echo reason; exit 3"), {})
+    bad = OneShot("bad", home, ("/bin/sh", "-c", "echo reason; exit 3"), dict)
     with pytest.raises(PartFailed, match=r"(?s)exit code 3.*reason"):
         bring_up(bad)
