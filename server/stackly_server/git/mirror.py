@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stackly_server.git.command import Access, GitCommand
@@ -15,6 +18,8 @@ KEEP = "refs/stackly/keep/"
 """Below it stands one ref for each commit that must not be lost, whatever the remote does to its branches."""
 REF_CHARACTERS = 250
 
+_TURN_SECONDS = 0.02
+"""How often a process looks whether another one has ended its fetch."""
 _FORBIDDEN = frozenset(' ~^:?*[\\"\x7f')
 
 
@@ -45,7 +50,7 @@ def checked_commit(commit: str) -> str:
 
 
 class Mirror:
-    """The mirror in one folder. Safe to use from several tasks; fetches wait for one another."""
+    """The mirror in one folder. Safe to use from several tasks and processes; what writes waits for one another."""
 
     def __init__(
         self, folder: Path, remote: Remote, access: Access | None = None, git: GitCommand | None = None
@@ -97,7 +102,7 @@ class Mirror:
             GitError: as for `fetch`.
         """
         ref = checked_branch(branch)
-        async with self._turn:
+        async with self._alone():
             await self._make()
             heads = await self._remote_heads(ref)
         if ref not in heads:
@@ -137,15 +142,18 @@ class Mirror:
         checked_commit(commit)
         if not await asyncio.to_thread(self.has_commit, commit):
             raise GitMissingError(f"the mirror has no commit {commit}")
-        await self._git.run(self._folder, "update-ref", "--", KEEP + commit, commit)
+        if not await asyncio.to_thread(self.reader.has_ref, KEEP + commit):
+            async with self._alone():
+                await self._git.run(self._folder, "update-ref", "--", KEEP + commit, commit)
 
     async def release(self, commit: str) -> None:
         """Lets go of a kept commit; harmless when it was not kept."""
-        await self._git.run(self._folder, "update-ref", "-d", "--", KEEP + checked_commit(commit))
+        async with self._alone():
+            await self._git.run(self._folder, "update-ref", "-d", "--", KEEP + checked_commit(commit))
 
     async def default_branch(self) -> str | None:
         """The short name of the branch that the remote's HEAD names, or None when it names none."""
-        async with self._turn:
+        async with self._alone():
             await self._make()
             answer = await self._ask("ls-remote", "--symref", "--", self._remote.url, "HEAD")
         for line in answer.splitlines():
@@ -155,7 +163,7 @@ class Mirror:
 
     async def heads(self) -> dict[str, str]:
         """The remote's branches, short name → commit."""
-        async with self._turn:
+        async with self._alone():
             await self._make()
             found = await self._remote_heads("refs/heads/*")
         return {ref.removeprefix("refs/heads/"): commit for ref, commit in found.items()}
@@ -166,7 +174,7 @@ class Mirror:
         return {ref: commit for commit, _, ref in pairs if COMMIT.fullmatch(commit)}
 
     async def _fetch(self, *options: str, refspec: str) -> None:
-        async with self._turn:
+        async with self._alone():
             await self._make()
             await self._ask(
                 *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"),
@@ -176,9 +184,27 @@ class Mirror:
     async def _ask(self, *arguments: str) -> str:
         return await self._git.run(self._folder, *arguments, remote=self._remote, access=self._access)
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One writer at a time: git's own locks fail at once where we would rather wait. A dead process holds nothing."""
+        async with self._turn:
+            await asyncio.to_thread(self._folder.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+            with self._folder.with_suffix(".lock").open("w") as lock:
+                while not _taken(lock.fileno()):  # noqa: ASYNC110  (no event reaches us from another process)
+                    await asyncio.sleep(_TURN_SECONDS)
+                yield
+
     async def _make(self) -> None:
         """An empty bare repository without template, so without hooks; only once."""
         if (self._folder / "HEAD").exists():
             return
         await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
         await self._git.run(self._folder, "init", "--quiet", "--bare", "--template=", "--object-format=sha1")
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -44,6 +44,10 @@ class TreeReader:
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitMissingError(f"the mirror has no {ref[:WORDS_CHARACTERS]}") from error
 
+    def has_ref(self, ref: str) -> bool:
+        """Whether a full ref is here."""
+        return ref in self._open().references
+
     def has_commit(self, commit: str) -> bool:
         """Whether the commit is here."""
         return bool(COMMIT.fullmatch(commit)) and isinstance(self._open().get(commit), pygit2.Commit)

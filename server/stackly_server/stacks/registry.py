@@ -127,14 +127,15 @@ class Registry:
         prepared = await self._prepare(subject.tenant, reading.config)
         async with self._db.transaction(subject) as tx:
             code = await store.find_code_at(tx.conn, place.repository_id, place.repo_path, lock=True)
-            if code is None or code.current_commit != reading.commit or code.status is CodeStatus.DEREGISTERED:
+            known = code is not None and code.status is not CodeStatus.DEREGISTERED
+            if code is None or code.current_commit != reading.commit or not known:
                 if (code.version if code else 0) != seen or not await self._write(tx, place, reading, code):
                     return None
                 code = await store.find_code_at(tx.conn, place.repository_id, place.repo_path)
                 if code is None:
                     raise LookupError("the stack code that was just written is not there")
                 await store.insert_version(tx.conn, tx.account_id, code.id, reading)
-                event = "invalid" if reading.status is CodeStatus.INVALID else "updated" if seen else "registered"
+                event = "invalid" if reading.status is CodeStatus.INVALID else "updated" if known else "registered"
                 tx.tell(f"stack_code.{event}", _code_name(subject, code), commit=reading.commit, path=place.repo_path)
             if reading.config is None:
                 return ()
