@@ -25,7 +25,7 @@ def programs(installation: Installation, *, stuck: bool) -> Sequence[Part]:
         "leaver",
         installation.home,
         ("/bin/sh", "-c", script),
-        {},
+        dict,
         file_answers(root / "leaver.ready"),
         needs=("envoy",),
     )
