@@ -81,7 +81,7 @@ def serve(_options: argparse.Namespace) -> int:
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        async with serving(settings):
+        async with serving(settings, drain=settings.drain_seconds):
             logging.getLogger("stackly").info("serving", extra={"facts": _shown(settings)})
             await stopped.wait()
 

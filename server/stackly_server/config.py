@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     ready_file: Path | None = Field(
         default=None, description="Where `orchestrate` writes its pid once its workers poll; gone when it does not."
     )
+    drain_seconds: float = Field(
+        default=5.0, ge=0, le=60, description="How long `serve` goes on after SIGTERM, for the proxy to turn away."
+    )
     reflection: bool = Field(default=True, description="Whether gRPC reflection answers (callers must be signed in).")
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 

@@ -95,6 +95,7 @@ def server_environment(
         "STACKLY_WORKER_ADDRESS": f"{LOOPBACK}:{ports.worker}",
         "STACKLY_PUBLIC_URL": installation.envoy.public_url,
         "STACKLY_TRUST_DOMAIN": installation.trust_domain,
+        "STACKLY_DRAIN_SECONDS": "0",  # Envoy stops with it
         "STACKLY_DEV_REPOSITORY_ROOTS": _json_paths(repository_roots),
     }
 

@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -32,15 +32,15 @@ Handler = Callable[..., Any]
 
 @dataclass(slots=True)
 class Stopping:
-    """Streams under way; `stop` ends them with SHUTTING_DOWN, so that their readers resume elsewhere."""
+    """Streams and long polls under way; `stop` ends them with SHUTTING_DOWN, so that their callers go on elsewhere."""
 
-    _streams: set[asyncio.Task[Any]] = field(default_factory=set)
+    _waiting: set[asyncio.Task[Any]] = field(default_factory=set)
     _begun: bool = False
 
     def stop(self) -> None:
-        """Ends all streams, and from now on each new one."""
+        """Ends all of them, and from now on each new one."""
         self._begun = True
-        for task in self._streams:
+        for task in self._waiting:
             task.cancel()
 
     def _has_begun(self) -> bool:
@@ -48,11 +48,11 @@ class Stopping:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Notes the running task as a stream for as long as it lasts."""
+        """Notes the running task for as long as it lasts."""
         task = asyncio.current_task()
         if self._begun or task is None:
             raise _shutting_down()
-        self._streams.add(task)
+        self._waiting.add(task)
         try:
             yield
         except asyncio.CancelledError as error:
@@ -61,7 +61,7 @@ class Stopping:
             task.uncancel()  # it was `stop` that canceled, and the task has a last word to say
             raise _shutting_down() from error
         finally:
-            self._streams.discard(task)
+            self._waiting.discard(task)
 
 
 class Door(Protocol):
@@ -105,8 +105,9 @@ class Entry:
         answer: Message | bytes = b""
         limit = asyncio.timeout(self._rule.seconds)
         try:
-            async with limit:
-                answer = await self._answer(call, request, context)
+            with self._door.stopping.watched() if self._rule.waits else nullcontext():
+                async with limit:
+                    answer = await self._answer(call, request, context)
         except StacklyError as problem:
             refused = statuses.refusal(problem)
         except asyncio.CancelledError:

@@ -43,6 +43,11 @@ class Rule:
     streams_out: bool
     seconds: float | None
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call may last long by doing nothing: a stream, or a long poll. It is ended when the server stops."""
+        return self.seconds in {None, _WAIT_SECONDS}
+
     def parse(self, sent: bytes) -> Message:
         """The request; TooMuch above the bound of the method, Invalid when the bytes are none."""
         if len(sent) > self.most_bytes:

@@ -1,5 +1,6 @@
 """The two listeners: health, reflection, and workers by certificate."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +34,12 @@ class Registry:
 
     def __init__(self) -> None:
         self.subjects: list[Subject] = []
+        self.beat: Any = None
 
-    async def Heartbeat(self, _request: Any, call: Subject) -> Any:  # noqa: N802
+    async def Heartbeat(self, request: Any, call: Subject) -> Any:  # noqa: N802
         self.subjects.append(call)
+        if self.beat is not None:
+            await self.beat(request, call)
         return worker_registry_pb2.HeartbeatResponse()
 
     async def GetTrustBundle(self, _request: Any, _call: Subject) -> Any:  # noqa: N802
@@ -49,6 +53,7 @@ class Registry:
 class Workers:
     """Both listeners with the same registry on them."""
 
+    server: ApiServer
     registry: Registry
     port: int
     socket: str
@@ -80,7 +85,7 @@ async def workers(ground: Ground, settings: Settings, dev: Tenant) -> AsyncItera
     certificate = ListenerCertificate(ground.vault, ["localhost", "127.0.0.1"])
     port = await server.listen_to_workers("127.0.0.1:0", [Mount(REGISTRY, registry)], await certificate.open())
     ca = "".join(await ground.vault.ca_chain()).encode()
-    yield Workers(registry, port, str(settings.public_socket), ca, certificate, serials)
+    yield Workers(server, registry, port, str(settings.public_socket), ca, certificate, serials)
     await certificate.close()
     await server.stop(drain=0, grace=0)
 
@@ -159,6 +164,26 @@ async def test_a_renewed_certificate_is_shown_at_the_next_handshake(workers: Wor
     async with workers.channel(key, chain) as channel:
         await beat(channel)
     assert workers.certificate._shown is not shown
+
+
+async def test_long_polls_end_when_the_server_stops(workers: Workers, ground: Ground) -> None:
+    begun = asyncio.Event()
+
+    async def wait(_request: Any, _call: Subject) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    workers.registry.beat = wait
+    key, chain, _ = await worker_identity(ground)
+    async with workers.channel(key, chain) as channel:
+        polling = asyncio.ensure_future(beat(channel))
+        async with asyncio.timeout(5):
+            await begun.wait()
+        stopping = asyncio.create_task(workers.server.stop(drain=0, grace=30))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await polling
+        assert reason(caught.value) == "SHUTTING_DOWN"
+        await stopping
 
 
 async def test_health_and_its_end(api: Api) -> None:
