@@ -70,7 +70,6 @@ async def _run(settings: WorkerSettings) -> int:
 def _agent(settings: WorkerSettings, home: Path) -> Agent:
     having, clock = capabilities.engines(settings.engines), SystemClock()
     store = IdentityStore(home / "identity")
-    claim = capabilities.claim(having, settings.labels, settings.sandbox)
     environment = {name: os.environ[name] for name in settings.pass_environment if name in os.environ}
     equipment = Equipment(
         engines=having,
@@ -86,7 +85,14 @@ def _agent(settings: WorkerSettings, home: Path) -> Agent:
 
     if settings.ready_file is not None:
         settings.ready_file.unlink(missing_ok=True)
-    enrolment = Enrolment(store, _join_file(settings), having, claim, clock)
+    enrolment = Enrolment(
+        store=store,
+        join=_join_file(settings, store),
+        look=lambda: capabilities.engines(settings.engines),
+        labels=settings.labels,
+        sandbox=settings.sandbox,
+        clock=clock,
+    )
     return Agent(store, enrolment, clock, settings.slots, settings.drain_seconds, batches, settings.ready_file)
 
 
@@ -95,8 +101,9 @@ def _secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value for name, value in environment.items() if _SECRET_NAMES.search(name))
 
 
-def _join_file(settings: WorkerSettings) -> JoinFile | None:
-    if settings.join_token_file is None:
+def _join_file(settings: WorkerSettings, store: IdentityStore) -> JoinFile | None:
+    """None where it is not needed: a spent join file may be deleted once the worker has joined."""
+    if settings.join_token_file is None or (store.usable() and not settings.join_token_file.exists()):
         return None
     join = JoinFile.read(settings.join_token_file)
     return replace(join, server=settings.server) if settings.server else join

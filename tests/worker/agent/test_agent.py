@@ -229,3 +229,30 @@ async def test_spent_token_of_another_says_what_to_do(around: Surroundings) -> N
     assert await around.ended(agent) == 1
     assert "Make a new join token" in around.said()
     assert JOIN_TOKEN not in around.said()
+
+
+async def test_agent_that_dies_between_claim_and_runner_loses_nothing(around: Surroundings) -> None:
+    ledger = around.home / "ledger"
+    first = around.start()
+    await planned(around, slow_code(ledger))
+    await around.gone(first, signal.SIGTERM)
+    crashing = around.start(STACKLY_CRASH="agent.batch.claimed")
+    apply = await around.ask(APPLY)
+    assert await around.ended(crashing) == -signal.SIGKILL
+    around.start()
+    assert await apply == "BATCH_OUTCOME_LOST", around.said()
+    assert not noted(ledger, "begin")
+    assert not around.runner.finished[-1].suspects
+
+
+async def test_agent_that_dies_right_after_it_gave_the_task_finds_it_done(around: Surroundings) -> None:
+    ledger = around.home / "ledger"
+    first = around.start()
+    await planned(around, slow_code(ledger))
+    await around.gone(first, signal.SIGTERM)
+    crashing = around.start(STACKLY_CRASH="agent.batch.given")
+    apply = await around.ask(APPLY)
+    assert await around.ended(crashing) == -signal.SIGKILL
+    around.start()
+    assert await apply == "BATCH_OUTCOME_SUCCEEDED", around.said()
+    assert noted(ledger, "begin") == [*"0123"]

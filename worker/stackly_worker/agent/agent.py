@@ -17,7 +17,7 @@ from stackly_worker.agent.codec import Key, KeyRing, converter
 from stackly_worker.agent.enrolment import CannotJoinError, Enrolment
 from stackly_worker.agent.heartbeats import Heartbeats
 from stackly_worker.agent.identity import Facts, IdentityStore
-from stackly_worker.agent.line import CALL, ForgottenError, Line, judged, passing, patient
+from stackly_worker.agent.line import CALL, ForgottenError, Line, judged, patient
 from stackly_worker.agent.queues import Queues
 from stackly_worker.agent.rotation import Rotation
 from stackly_worker.agent.tasks import Tasks
@@ -110,16 +110,26 @@ class Agent:
             self._drain.set()
             return
         if directives.HasField("reverify"):
-            self._facts = await self.enrolment.prove(self._line, directives.reverify)
+            await self._prove_again(directives.reverify)
         if directives.rotate:
             self._rotation.ask()
         self._queues.serve({*directives.task_queues, self._own_queue})
+
+    async def _prove_again(self, challenge: messages.Challenge) -> None:
+        """Engines may have changed since the start. What cannot be proved is the control plane's to judge."""
+        try:
+            self._facts = await self.enrolment.prove(self._line, challenge)
+        except CannotJoinError as error:
+            _log.error("%s", error)
+        else:
+            self._batches.equip(self.enrolment.having)
 
     async def _come_back(self) -> None:
         """Register by proof of the same key; batches under way go on."""
         challenge = await self.enrolment.register()
         self._line.redial(self.store.ca(), self.store.wire_identity())
         self._facts = await self.enrolment.prove(self._line, challenge)
+        self._batches.equip(self.enrolment.having)
         await self._use_new_client()
         self._queues.serve({*self._facts.task_queues, self._own_queue})
 
@@ -168,8 +178,10 @@ class Agent:
             try:
                 await self._keys.refresh()
             except grpc.aio.AioRpcError as error:
-                if not passing(error):
-                    raise judged(error) from error
+                meaning = judged(error)
+                if meaning is not error:
+                    raise meaning from error
+                _log.warning("payload keys cannot be read: %s", error.details())
             await self.clock.sleep(_KEYS_EVERY)
 
     async def _leave(self) -> None:
@@ -215,10 +227,10 @@ class Agent:
         return facts
 
     def _certificate_life(self) -> tuple[float, float]:
-        certificate = self.store.certificate()
-        if certificate is None:
+        life = self.store.certificate_life()
+        if life is None:
             raise ForgottenError("the worker's certificate is gone")
-        return certificate.life
+        return life
 
     def _account(self) -> str:
         certificate = self.store.certificate()

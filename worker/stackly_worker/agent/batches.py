@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,6 +64,10 @@ class Batches:
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.slots)
         self.folders = Folders(self.home / "batches")
+
+    def equip(self, engines: Iterable[Engine]) -> None:
+        """Runners started from now on get these engines."""
+        self.equipment = replace(self.equipment, engines=tuple(engines))
 
     async def carry_out(self, batch: tasks_pb2.BatchRef, nonce: str, run: str) -> tasks_pb2.BatchOutcome:
         """Claim the batch, give it to a runner, wait for its end."""

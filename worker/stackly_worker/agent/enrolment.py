@@ -1,7 +1,7 @@
 """Joining: the bundle by its pin, registration with key and token, the proof of each engine."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import grpc.aio
@@ -17,6 +17,7 @@ from stackly_worker.agent.line import CALL, Line, judged, patient
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.terraform import Engine
 
+_PAUSE = 1.0
 _PATIENCE = 300.0  # seconds a joining worker waits for a control plane that does not answer
 
 
@@ -24,38 +25,51 @@ class CannotJoinError(Exception):
     """The control plane does not take this worker; the message says what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Enrolment:
-    """How this machine joins and proves itself; safe to repeat."""
+    """How this machine joins and proves itself; safe to repeat. `look` finds the engines, which may change meanwhile."""
 
     store: IdentityStore
     join: JoinFile | None
-    having: Sequence[Engine]
-    claim: workers_pb2.Capabilities
+    look: Callable[[], tuple[Engine, ...]]
+    labels: Mapping[str, str]
+    sandbox: str
     clock: Clock
+    having: tuple[Engine, ...] = ()
+
+    def claim(self) -> workers_pb2.Capabilities:
+        """What is here now; EngineMissingError without any engine. Blocks: each engine is asked for its version."""
+        self.having = self.look()
+        return capabilities.claim(self.having, self.labels, self.sandbox)
 
     async def register(self) -> messages.Challenge:
         """Register, or register again by proof of the same key; certificate and facts are then in the store."""
         if self.join is None:
             raise CannotJoinError("this worker has no valid certificate; give it a join file with --join-token-file")
-        root = await asyncio.to_thread(trust.pinned_root, self.join.server, self.join.ca_pin)
+        root = await self._root(self.join)
         answer = await self._registered(self.join, root)
         self.store.keep_certificate(answer.certificate_chain, answer.ca_certificates or root.decode())
         self.store.keep_facts(Facts(answer.worker.name, answer.worker.uid, self.join.server, answer.worker_address))
         return answer.challenge
 
     async def prove(self, line: Line, challenge: messages.Challenge) -> Facts:
-        """Answer a challenge; what the worker needs to work, also in the store."""
-        computed = await asyncio.to_thread(capabilities.answers, challenge, self.having)
-        request = messages.VerifyCapabilitiesRequest(
-            challenge_id=challenge.id, answers=computed, capabilities=self.claim
-        )
+        """Answer a challenge; what the worker needs to work, also in the store. CannotJoinError when it is not proved."""
+        claim = await asyncio.to_thread(self.claim)
         try:
+            computed = await asyncio.to_thread(capabilities.answers, challenge, self.having)
+            request = messages.VerifyCapabilitiesRequest(
+                challenge_id=challenge.id, answers=computed, capabilities=claim
+            )
             answer = await patient(
                 lambda: line.registry.VerifyCapabilities(request, timeout=CALL), self.clock, _PATIENCE
             )
+        except capabilities.ChallengeError as error:
+            raise CannotJoinError(f"the engines here were not proved: {error}") from error
         except grpc.aio.AioRpcError as error:
-            raise judged(error) from error
+            raise _meaning(error) from error
+        return self._keep(answer)
+
+    def _keep(self, answer: messages.VerifyCapabilitiesResponse) -> Facts:
         known = self.store.facts()
         if known is None:
             raise CannotJoinError("the worker's folder was emptied while it joined; start it again")
@@ -68,9 +82,21 @@ class Enrolment:
         )
         return self.store.keep_facts(facts)
 
+    async def _root(self, join: JoinFile) -> bytes:
+        """The pinned root; a server that does not answer is waited for."""
+        until = self.clock.monotonic() + _PATIENCE
+        while True:
+            try:
+                return await asyncio.to_thread(trust.pinned_root, join.server, join.ca_pin)
+            except trust.UnreachableError:
+                if self.clock.monotonic() > until:
+                    raise
+                await self.clock.sleep(_PAUSE)
+
     async def _registered(self, join: JoinFile, root: bytes) -> messages.RegisterWorkerResponse:
+        claim = await asyncio.to_thread(self.claim)
         request = messages.RegisterWorkerRequest(
-            join_token=join.token, csr=self.store.csr(), capabilities=self.claim, host=capabilities.host()
+            join_token=join.token, csr=self.store.csr(), capabilities=claim, host=capabilities.host()
         )
         channel = wire.open_channel(wire.address(join.server), root)
         stub = WorkerRegistryStub(channel)
@@ -80,6 +106,11 @@ class Enrolment:
             raise CannotJoinError(_advice(error)) from error
         finally:
             await channel.close()
+
+
+def _meaning(error: grpc.aio.AioRpcError) -> Exception:
+    meaning = judged(error)
+    return meaning if meaning is not error else CannotJoinError(f"the engines here were not proved: {error.details()}")
 
 
 def _advice(error: grpc.aio.AioRpcError) -> str:

@@ -44,10 +44,9 @@ class Certificate:
         return x509.load_pem_x509_certificates(self.chain)[0]
 
     @property
-    def life(self) -> tuple[float, float]:
-        """From, to: seconds since the epoch. The beginning lies a little before the issue, against wrong clocks."""
-        leaf = self.leaf
-        return leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
+    def ends(self) -> float:
+        """Seconds since the epoch."""
+        return self.leaf.not_valid_after_utc.timestamp()
 
     @property
     def account(self) -> str:
@@ -84,6 +83,13 @@ class IdentityStore:
     def certificate(self) -> Certificate | None:
         path = self._folder / "certificate.pem"
         return Certificate(path.read_bytes()) if path.exists() else None
+
+    def certificate_life(self) -> tuple[float, float] | None:
+        """From when it came to its end, in seconds since the epoch; its own beginning is set back, against wrong clocks."""
+        certificate = self.certificate()
+        if certificate is None:
+            return None
+        return (self._folder / "certificate.pem").stat().st_mtime, certificate.ends
 
     def ca(self) -> bytes:
         return (self._folder / "ca.pem").read_bytes()

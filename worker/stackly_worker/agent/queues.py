@@ -13,6 +13,7 @@ from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from stackly_worker.runner.clock import Clock
 
 _LONG = timedelta(days=365)  # a queue that is left lets its batches end; the process ends long before
+_OWN, _ASKED_AT_ONCE = ".w.", 200
 _BACK_OFF = (1.0, 2.0, 5.0, 15.0)
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,10 @@ class _Queue:
 
 @dataclass
 class Queues:
-    """`serve` names all queues; the same again changes nothing. `slots` holds for each queue."""
+    """`serve` names all queues; the same again changes nothing. `slots` tasks at a time from each.
+
+    The worker's own queue (`….w.<uid>`) only asks after batches that it has anyway: there `slots` does not hold.
+    """
 
     activities: Sequence[Callable[..., Any]]
     slots: int
@@ -87,7 +91,7 @@ class Queues:
             self.client,
             task_queue=name,
             activities=self.activities,
-            max_concurrent_activities=self.slots,
+            max_concurrent_activities=_ASKED_AT_ONCE if _OWN in name else self.slots,
             activity_task_poller_behavior=PollerBehaviorSimpleMaximum(1),
             max_heartbeat_throttle_interval=timedelta(seconds=5),
             default_heartbeat_throttle_interval=timedelta(seconds=5),

@@ -16,8 +16,8 @@ class RequirementError(ValueError):
 def choose(requirement: str, engines: Iterable[Engine]) -> Engine:
     """The newest engine of the wanted product whose version fulfils every clause; RequirementError without one.
 
-    Clauses are Terraform's: `= != > >= < <= ~>`, joined by commas; a bare version is `=`. A pre-release is taken only
-    when it is named exactly.
+    Clauses are Terraform's: `= != > >= < <= ~>`, joined by commas; a bare version is `=`. A pre-release fits a range
+    only when it is named exactly, and comes after every release.
     """
     product, _, constraint = requirement.strip().partition(" ")
     clauses = [clause.strip() for clause in constraint.split(",") if clause.strip()]
@@ -26,7 +26,7 @@ def choose(requirement: str, engines: Iterable[Engine]) -> Engine:
     if not fitting:
         there = ", ".join(sorted(engine.name for engine in own)) or "none of it"
         raise RequirementError(f"no engine here fulfils `{requirement}`; this worker has {there}")
-    return max(fitting, key=lambda engine: _numbers(engine.version))
+    return max(fitting, key=lambda engine: ("-" not in engine.version, _numbers(engine.version)))
 
 
 def _fulfils(version: str, clause: str) -> bool:
