@@ -1,7 +1,7 @@
 """The programs put together: which services stand behind which door, and what the orchestrator carries out."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -170,7 +170,7 @@ async def orchestrating(settings: Settings) -> None:
             "push": PushStarter(on.namespaces, temporal),
         }
         workflows = [ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow]
-        activities: list[Callable[..., Any]] = [*PushActivities(into.git).all, RunActivities(settling).settle]
+        activities = [*PushActivities(into.git).all, RunActivities(settling).settle]
         fleet = Fleet(temporal, homes, on.hub, workflows, activities)
         relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
         sweeps = _sweeps(on, homes, settling)

@@ -117,7 +117,7 @@ def serve_program(installation: Installation, repository_roots: tuple[Path, ...]
         "serve",
         installation.home,
         python_module("stackly_server", "serve"),
-        partial(server_environment, installation, "api", repository_roots),
+        lambda: server_environment(installation, "api", repository_roots) | {"STACKLY_DRAIN_SECONDS": "0"},
         socket_answers(installation.api_socket),
         needs=("migrate", "openbao", "temporal"),
     )

@@ -1,9 +1,9 @@
 """The steps of a push as activities: one call of the service each. A beat tells Temporal that one is alive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -23,7 +23,7 @@ class PushActivities:
 
     def __init__(self, service: "GitService") -> None:
         self._service = service
-        self.all = [self.scan, self.take, self.start_run, self.finish]
+        self.all: list[Callable[..., Any]] = [self.scan, self.take, self.start_run, self.finish]
 
     @activity.defn(name="push.scan")
     async def scan(self, push: PushRef) -> Scan:

@@ -1,5 +1,7 @@
 """Appends and texts of logs, at every cut."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_a_gap_and_a_log_past_its_bound_are_refused() -> None:
 def test_texts_are_whole_however_the_bytes_were_cut(text: str, cuts: list[int]) -> None:
     data = text.encode()
     edges = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
-    pieces = [Piece(start, "s", data[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [Piece(start, "s", data[start:end]) for start, end in itertools.pairwise(edges)]
     found = texts(pieces)
     assert "".join(part for _, part in found) == text
     assert [piece.offset for piece, _ in found] == [0, *(piece.end for piece, _ in found)][: len(found)]

@@ -1,5 +1,6 @@
 """What follows from plans, votes and the ends of batches."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackly_server.policies.model import Choice, Verdict
+from stackly_server.policies.model import Choice, Missing, Verdict
 from stackly_server.runs.model import (
     DONE,
     FOLLOWS,
@@ -51,8 +52,6 @@ def make_batch(
 
 
 def make_verdict(*, deny: tuple[str, ...] = (), satisfied: bool = True) -> Verdict:
-    from stackly_server.policies.model import Missing
-
     missing = () if satisfied else (Missing("p", 1, (), False),)
     return Verdict(deny=deny, required=missing, warnings=(), applied=(), expires_seconds=60)
 
@@ -77,11 +76,14 @@ def test_an_apply_that_came_to_its_end_is_applied_though_it_was_to_be_stopped() 
 
 @pytest.mark.parametrize("changed", ["plan_digest", "commit_hash", "policies"])
 def test_a_word_on_another_plan_commit_or_policy_does_not_count(changed: str) -> None:
-    from dataclasses import replace
-
     word = Approval("bob", ("g",), True, "d1", "c1", 1, ("p@1",), "", NOW)
     assert [vote.choice for vote in votes([word], make_run(), ("p@1",))] == [Choice.APPROVE]
-    other = replace(word, **{changed: ("p@2",) if changed == "policies" else "x"})
+    others = {
+        "plan_digest": replace(word, plan_digest="d2"),
+        "commit_hash": replace(word, commit_hash="c2"),
+        "policies": replace(word, policies=("p@2",)),
+    }
+    other = others[changed]
     assert votes([other], make_run(), ("p@1",)) == []
 
 
