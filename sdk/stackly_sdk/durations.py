@@ -3,6 +3,8 @@
 import datetime as dt
 import re
 
+from stackly_sdk.mistakes import Mistake
+
 Duration = str | float | dt.timedelta
 
 _UNITS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
@@ -11,13 +13,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
 
 
 def seconds_of(duration: Duration) -> float:
-    """Reads `30m`, `1h30m`, `45s`, a number of seconds or a timedelta. Raises ValueError for anything else."""
+    """Reads `30m`, `1h30m`, `45s`, a number of seconds or a timedelta. Raises Mistake for anything else."""
     if isinstance(duration, dt.timedelta):
         return duration.total_seconds()
     if not isinstance(duration, str):
         return float(duration)
     if not _WHOLE.fullmatch(duration):
-        raise ValueError(f"{duration!r} is no length of time: write it like 90s, 30m or 1h30m")
+        raise Mistake(f"{duration!r} is no length of time: write it like 90s, 30m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
 
 

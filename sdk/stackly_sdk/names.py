@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from stackly_sdk.mistakes import Mistake
+
 
 def full_name(given: str, *parts: str, parent: str) -> str:
     """`hello` with parts ("stackStates",) below `accounts/dev` gives `accounts/dev/stackStates/hello`."""
@@ -19,12 +21,12 @@ def parent_of(name: str, levels: int = 2) -> str:
 
 
 def run_name(given: str, parent: str) -> str:
-    """Reads `hello/run-3`, `hello/3` or a whole name. Raises ValueError for a run without its stack."""
+    """Reads `hello/run-3`, `hello/3` or a whole name. Raises Mistake for a run without its stack."""
     if given.startswith("accounts/"):
         return given
     stack, _, number = given.rpartition("/")
     if not stack or "/" in stack:
-        raise ValueError(f"{given!r} is no run: write it as STACK/run-NUMBER")
+        raise Mistake(f"{given!r} is no run: write it as STACK/run-NUMBER")
     return f"{parent}/stackStates/{stack}/runs/{number if number.startswith('run-') else f'run-{number}'}"
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Literal
 
 from stackly_sdk.durations import said
+from stackly_sdk.mistakes import Mistake
 from stackly_sdk.outcomes import (
     ApprovalRequired,
     RunCanceled,
@@ -29,7 +30,7 @@ def wait_until(until: Until) -> "WaitUntil":
         "applying": WaitUntil.APPLYING,
     }
     if until not in known:
-        raise ValueError(f"{until!r} is nothing to wait for: {', '.join(known)} are")
+        raise Mistake(f"{until!r} is nothing to wait for: {', '.join(known)} are")
     return known[until]
 
 

@@ -55,6 +55,7 @@ class FakeStackly(FakeTokens):
         self.lock: states_pb2.StateLock | None = None
         self.cut_logs_after: list[int] = []
         self.page_size = 2
+        self.hold_plans = False
 
     # Runs
 
@@ -93,6 +94,8 @@ class FakeStackly(FakeTokens):
 
     def _plan(self, run: runs_pb2.Run) -> None:
         self._become(run, runs_pb2.RUN_STATUS_PLANNING, log=PLANNED)
+        if self.hold_plans:
+            return None
         stack = run.name.split("/")[3]
         if stack == "broken":
             run.error.CopyFrom(runs_pb2.RunError(reason="PLAN_FAILED", message="Terraform could not plan."))

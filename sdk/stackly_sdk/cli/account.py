@@ -76,12 +76,9 @@ def create(
     from stackly_sdk.cli.state import write_private
 
     with session.client() as client:
-        try:
-            made = client.keys.create(
-                display_name=display_name, member=member, permissions=permissions, expires_in=expires_in
-            )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+        made = client.keys.create(
+            display_name=display_name, member=member, permissions=permissions, expires_in=expires_in
+        )
     name = words.last(made.api_key.name) if made.api_key else ""
     if out is not None:
         write_private(out, f"{made.secret}\n".encode())

@@ -4,10 +4,11 @@ import click
 
 from stackly_sdk.cli.session import clean
 from stackly_sdk.config import ConfigError
+from stackly_sdk.mistakes import Mistake
 from stackly_sdk.outcomes import ApprovalRequired, RunDenied, RunNotReached, WaitTimeout
 from stackly_sdk.statuses import LoginRequired, NotFound, PermissionDenied, StacklyError, Unavailable
 
-ERROR, RUN_FAILED, NEEDS_APPROVAL, DENIED = 1, 3, 4, 5
+ERROR, USAGE, RUN_FAILED, NEEDS_APPROVAL, DENIED = 1, 2, 3, 4, 5
 
 _HINTS = {
     "STACK_LOCKED": "`stackly stacks show STACK` says who holds the lock; `stackly state unlock STACK` gives it back.",
@@ -35,6 +36,9 @@ def exit_code(error: Exception) -> int | None:
         _tell_call(error)
         denied = isinstance(error, PermissionDenied) or error.reason == "SELF_APPROVAL"
         return DENIED if denied else ERROR
+    if isinstance(error, Mistake):
+        _tell(str(error), "")
+        return USAGE
     if isinstance(error, ConfigError):
         _tell(error.message, error.hint)
         return ERROR

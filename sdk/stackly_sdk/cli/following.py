@@ -43,8 +43,6 @@ def present(session: Session, client: "Stackly", run: "Run", *, follow: bool, ne
 def wait_for(run: "Run", until: str, timeout: str | None, *, through_approval: bool) -> "Run":
     try:
         return run.wait(cast("Until", until), timeout, approval="wait" if through_approval else "raise")
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         click.echo(f"\n{run.id} goes on. Come back: stackly runs wait {run.id}", err=True)
         raise click.exceptions.Exit(130) from None

@@ -40,11 +40,14 @@ class Stackly(LazyGroup):
 @click.option(
     "--account", default="", help="Account to work in. [default: STACKLY_ACCOUNT, or that of the credentials]"
 )
+@click.option(
+    "--timeout", default=10.0, show_default=True, help="Seconds for a call with its retries; waits have their own."
+)
 @click.version_option(package_name="stackly-sdk", prog_name="stackly")
 @click.pass_context
-def stackly(context: click.Context, profile: str, account: str) -> None:
+def stackly(context: click.Context, profile: str, account: str, timeout: float) -> None:
     """Stackly: a push becomes applied infrastructure."""
-    context.obj = Session(profile=profile, account=account)
+    context.obj = Session(profile=profile, account=account, timeout=timeout)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -22,13 +22,14 @@ class Session:
 
     profile: str = ""
     account: str = ""
+    timeout: float = 10.0
     json: bool = False
 
     @contextmanager
     def client(self) -> "Iterator[Stackly]":
         from stackly_sdk import Stackly
 
-        with Stackly(profile=self.profile, account=self.account) as client:
+        with Stackly(profile=self.profile, account=self.account, timeout=self.timeout) as client:
             yield client
 
     def show(self, message: "betterproto2.Message", lines: Callable[[], Iterable[str]]) -> None:

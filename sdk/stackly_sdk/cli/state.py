@@ -62,10 +62,7 @@ def export(session: Session, stack: str, serial: int | None, out: Path | None) -
 def lock(session: Session, *, stack: str, reason: str, ttl: str | None) -> None:
     """Lock the state: no run applies until it is unlocked."""
     with session.client() as client:
-        try:
-            held = client.state(stack).lock(reason=reason, ttl=ttl)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+        held = client.state(stack).lock(reason=reason, ttl=ttl)
     session.show(held, lambda: [f"Locked. Give it back: stackly state unlock {stack} {held.lock_id}"])
 
 

@@ -82,12 +82,9 @@ def token(
     from stackly_sdk.cli.state import write_private
 
     with session.client() as client:
-        try:
-            made = client.workers.create_token(
-                namespace=namespace, display_name=display_name, labels=labels_of(labels), ttl=ttl
-            )
-        except ValueError as error:
-            raise click.UsageError(str(error)) from error
+        made = client.workers.create_token(
+            namespace=namespace, display_name=display_name, labels=labels_of(labels), ttl=ttl
+        )
     if out is not None:
         write_private(out, made.join_file.encode())
         click.echo(f"Wrote {out}. Use it once: stackly-worker run --join-token-file {out}", err=True)
