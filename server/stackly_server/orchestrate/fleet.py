@@ -37,6 +37,10 @@ class Temporal(Protocol):
         """The client of a namespace, whose payloads are sealed."""
         ...
 
+    async def require_namespace(self, namespace: str, account_id: UUID) -> None:
+        """Unavailable, when Temporal does not know the namespace (yet)."""
+        ...
+
     async def set_current(self, namespace: str, account_id: UUID, deployment: str, build_id: str) -> None:
         """Sends new workflows to a build; Unavailable while none of its workers polls."""
         ...
@@ -68,6 +72,8 @@ class Fleet:
         hub: Hub,
         workflows: Sequence[type],
         activities: Sequence[Callable[..., Any]],
+        *,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._temporal = temporal
         self._homes = homes
@@ -77,7 +83,9 @@ class Fleet:
         self._build = build_id(workflows)
         self._running: dict[Home, asyncio.Task[None]] = {}
         self._workers: dict[Home, Worker] = {}
+        self._look_seconds = look_seconds
         self.ready = asyncio.Event()
+        self.failures = 0  # of workers, since the start
 
     async def run(self) -> None:
         """Starts a worker for each namespace that comes up, and anew for one whose worker failed."""
@@ -87,7 +95,7 @@ class Fleet:
                     await self._look()
                 except Unavailable as error:
                     _log.warning("No look at the namespaces: %s", error.message)
-                await waiter.wait(LOOK_SECONDS)
+                await waiter.wait(self._look_seconds)
 
     async def stop(self) -> None:
         """Polls no more, and gives activities under way a moment."""
@@ -102,13 +110,19 @@ class Fleet:
 
     async def _begin(self, home: Home) -> None:
         try:
+            # asked first, as the SDK holds the place of a worker that fails to start: no second one may follow it
+            await self._temporal.require_namespace(home.temporal_namespace, home.account_id)
             worker = self._worker(await self._temporal.client(home.temporal_namespace, home.account_id))
-            task = asyncio.create_task(worker.run())
-            self._workers[home], self._running[home] = worker, task
-            task.add_done_callback(lambda ended: self._ended(home, ended))
+        except (Unavailable, RuntimeError) as error:
+            self._failed(home, error)
+            return
+        task = asyncio.create_task(worker.run())
+        self._workers[home], self._running[home] = worker, task
+        task.add_done_callback(lambda ended: self._ended(home, ended))
+        try:
             await self._take_over(home, task)
         except Unavailable as error:
-            _log.warning("Namespace %s has no worker yet: %s", home.temporal_namespace, error.message)
+            self._failed(home, error)
 
     def _worker(self, client: Client) -> Worker:
         version = WorkerDeploymentVersion(DEPLOYMENT, self._build)
@@ -141,4 +155,9 @@ class Fleet:
         self._running.pop(home, None)
         self._workers.pop(home, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("The worker of namespace %s failed.", home.temporal_namespace, exc_info=error)
+            self._failed(home, error)
+
+    def _failed(self, home: Home, error: BaseException) -> None:
+        self.failures += 1
+        known = None if isinstance(error, Unavailable) else error
+        _log.error("Namespace %s has no worker now; it gets one soon.", home.temporal_namespace, exc_info=known)

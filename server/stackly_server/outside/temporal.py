@@ -10,7 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest, SetWorkerDeploymentCurrentVersionRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    RegisterNamespaceRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -53,6 +57,13 @@ class Temporal:
             found = Client(await self._connection(), namespace=namespace, data_converter=converter)
             self._clients[namespace, account_id] = found
         return found
+
+    async def require_namespace(self, namespace: str, account_id: UUID) -> None:
+        """Unavailable, when Temporal does not know the namespace (yet)."""
+        client = await self.client(namespace, account_id)
+        with _told("find a namespace"):
+            request = DescribeNamespaceRequest(namespace=namespace)
+            await client.workflow_service.describe_namespace(request, timeout=_CALL_TIMEOUT)
 
     async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
         """Starts a workflow of the control plane; one of that id that runs or has ended well is left as it is."""
@@ -99,6 +110,7 @@ class Temporal:
             except RPCError as error:
                 if error.status is not RPCStatusCode.ALREADY_EXISTS:
                     raise
+        await self.require_namespace(namespace, account_id)
         await self._probe(await self.client(namespace, account_id))
 
     async def set_current(self, namespace: str, account_id: UUID, deployment: str, build_id: str) -> None:

@@ -7,12 +7,14 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psycopg
 from temporalio.client import WorkflowHandle
 
-from api import Tenant
+from api import FreshDatabase, Tenant
 from echoing import EchoWorkflow, echo
 from stackly_server.access import system
 from stackly_server.clock import SystemClock
+from stackly_server.errors import Unavailable
 from stackly_server.orchestrate.fleet import Fleet
 from stackly_server.orchestrate.namespaces import Home, Namespaces
 from stackly_server.orchestrate.program import Orchestrator
@@ -80,3 +82,33 @@ async def exists(handle: WorkflowHandle[Any, Any]) -> None:
         else:
             return
     raise AssertionError("no workflow was started")
+
+
+async def test_a_namespace_that_temporal_does_not_know_yet_gets_its_workers_later(
+    ground: "Ground", dev: Tenant, sealed: Temporal, fresh_database: FreshDatabase
+) -> None:
+    with psycopg.connect(fresh_database.super_url, autocommit=True) as conn:
+        conn.execute("UPDATE namespaces SET status = 'ACTIVE'")
+        conn.execute("DELETE FROM outbox")
+        row = conn.execute("SELECT temporal_namespace FROM namespaces").fetchone()
+    assert row is not None
+    fleet = Fleet(sealed, Namespaces(ground.database, sealed), ground.hub, [EchoWorkflow], [echo], look_seconds=0.2)
+    running = asyncio.create_task(fleet.run())
+    await until(lambda: fleet.failures > 1)
+    assert not fleet.ready.is_set()
+    for _ in range(200):
+        if await made(sealed, dev, row[0]):
+            break
+        await asyncio.sleep(0.05)
+    await until(fleet.ready.is_set)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await fleet.stop()
+
+
+async def made(sealed: Temporal, tenant: Tenant, namespace: str) -> bool:
+    try:
+        await sealed.provision(tenant.account_id, namespace)
+    except Unavailable:
+        return False
+    return True
