@@ -66,7 +66,7 @@ class StateRequests:
         return (await self._show(subject, parent, [version]))[0]
 
     async def export(self, subject: Subject, name: str) -> tuple[ShownVersion, bytes]:
-        """One stored serial with its whole document, exactly as Terraform wrote it. Told as an event."""
+        """One stored serial with its whole document, with all that Terraform wrote. Told as an event."""
         require(subject, "state.secret", name)
         parent, version = await self._version(subject, name)
         document = await self._states.document(subject.tenant, version)

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pushing import hcl_reader, world
 from stackly_server.hcl.reader import HclReader
+
+__all__ = ["hcl_reader", "world"]
 
 
 @pytest.fixture(scope="session")
