@@ -1,5 +1,6 @@
 """The real agent: joins through Envoy, polls Temporal through its front, runs batches, survives what kills it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -187,6 +188,21 @@ async def test_obeys_queues_and_drain(around: Surroundings) -> None:
     assert around.registry.left == ["drained"]
 
 
+async def test_draining_worker_ends_its_batch_and_stays_known(around: Surroundings) -> None:
+    ledger = around.home / "ledger"
+    agent = around.start(STACKLY_WORKER_DRAIN_SECONDS="0")
+    await planned(around, slow_code(ledger))
+    apply = await around.ask(APPLY)
+    await around.runner.until(lambda fake: len(fake.states) >= 1)
+    await around.registry.direct(drain=True)
+    await around.registry.until(lambda fake: fake.heartbeats[-1].acknowledged == fake.directives.sequence)
+    assert around.registry.heartbeats[-1].running_runs == ["accounts/a/runs/run-1"]
+    assert agent.poll() is None
+    assert await apply == "BATCH_OUTCOME_SUCCEEDED", around.said()
+    assert await around.ended(agent) == 0, around.said()
+    assert around.registry.left == ["drained"]
+
+
 async def test_secrets_are_in_no_process_table(around: Surroundings) -> None:
     ledger = around.home / "ledger"
     around.start()
@@ -256,3 +272,13 @@ async def test_agent_that_dies_right_after_it_gave_the_task_finds_it_done(around
     around.start()
     assert await apply == "BATCH_OUTCOME_SUCCEEDED", around.said()
     assert noted(ledger, "begin") == [*"0123"]
+
+
+async def test_signal_ends_a_worker_that_still_waits_for_its_server(around: Surroundings) -> None:
+    path = around.join_file()
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "server": "https://127.0.0.1:9"}))
+    agent = around.start(join_file=path)
+    while "settings" not in around.said():  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(0.05)
+    assert await around.gone(agent, signal.SIGTERM) in {0, -signal.SIGTERM}

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,16 +43,32 @@ class Agent:
     batches_of: Callable[[Line, Facts, bytes], Batches]
     ready: Path | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _drain: asyncio.Event = field(default_factory=asyncio.Event)
+    _drained: asyncio.Event = field(default_factory=asyncio.Event)
+    _draining: "asyncio.Task[None] | None" = None
+    _at_once: asyncio.Event = field(default_factory=asyncio.Event)  # leave batches to their runners, now
 
     def stop(self) -> None:
         """By signal: take nothing new, give batches a moment, leave their runners alone; asked again: at once."""
-        if self._stop.is_set() and hasattr(self, "_tasks"):
-            self._tasks.stopping.set()
+        if self._stop.is_set():
+            self._at_once.set()
         self._stop.set()
 
     async def run(self) -> int:
         """0 when it left as asked. CannotJoinError and BannedError say what to do."""
+        if not await self._unless_stopped(self._begin()):
+            return 0
+        while not (self._stop.is_set() or self._drained.is_set()):
+            try:
+                await self._work()
+            except ForgottenError as error:
+                _log.warning("%s; registering again", error)
+                await self._unless_stopped(self._come_back())
+        if self._drained.is_set():
+            await self._leave()
+        await self._pause()
+        return 0
+
+    async def _begin(self) -> None:
         await self._enter()
         self._set_up()
         await self._use_new_client()
@@ -61,14 +77,6 @@ class Agent:
         if self.ready is not None:
             write_atomically(self.ready, self._facts.name.encode())
         _log.info("%s serves %s", self._facts.name, ", ".join(sorted(self._queues.names)))
-        while not (self._stop.is_set() or self._drain.is_set()):
-            try:
-                await self._work()
-            except ForgottenError as error:
-                _log.warning("%s; registering again", error)
-                await self._come_back()
-        await (self._leave() if self._drain.is_set() and not self._stop.is_set() else self._pause())
-        return 0
 
     @property
     def _own_queue(self) -> str:
@@ -87,14 +95,14 @@ class Agent:
         self._keys = KeyRing(self._fetch_keys)
         self._batches = self.batches_of(self._line, self._facts, self.store.ca())
         self._batches.folders.prune()
-        self._tasks = Tasks(self._batches)
+        self._tasks = Tasks(self._batches, self._at_once)
         self._queues = Queues(self._tasks.activities, self.slots, self.clock)
         self._rotation = Rotation(self.clock, self._certificate_life, self._rotate)
 
     async def _work(self) -> None:
         """Until a signal, a drain, or an error that ends this life of the worker."""
         heartbeats = Heartbeats(self._line, self.clock, self._batches.running.values, self._obey)
-        lives = (heartbeats.run(), self._rotation.run(), self._refresh_keys(), self._stop.wait(), self._drain.wait())
+        lives = (heartbeats.run(), self._rotation.run(), self._refresh_keys(), self._stop.wait(), self._drained.wait())
         tasks = [asyncio.ensure_future(life) for life in lives]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -106,13 +114,13 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _obey(self, directives: messages.HeartbeatResponse) -> None:
+        if directives.rotate:
+            self._rotation.ask()
         if directives.drain:
-            self._drain.set()
+            self._draining = self._draining or asyncio.create_task(self._drain())
             return
         if directives.HasField("reverify"):
             await self._prove_again(directives.reverify)
-        if directives.rotate:
-            self._rotation.ask()
         self._queues.serve({*directives.task_queues, self._own_queue})
 
     async def _prove_again(self, challenge: messages.Challenge) -> None:
@@ -131,7 +139,8 @@ class Agent:
         self._facts = await self.enrolment.prove(self._line, challenge)
         self._batches.equip(self.enrolment.having)
         await self._use_new_client()
-        self._queues.serve({*self._facts.task_queues, self._own_queue})
+        if self._draining is None:
+            self._queues.serve({*self._facts.task_queues, self._own_queue})
 
     async def _rotate(self) -> None:
         request = messages.RotateCertificateRequest(csr=self.store.csr())
@@ -184,41 +193,46 @@ class Agent:
                 _log.warning("payload keys cannot be read: %s", error.details())
             await self.clock.sleep(_KEYS_EVERY)
 
-    async def _leave(self) -> None:
-        """By directive: finish what there is, then go for good."""
+    async def _drain(self) -> None:
+        """Take nothing new, let what there is end; heartbeats and renewals go on meanwhile."""
         _log.info("draining")
         self._queues.serve({self._own_queue})
-        await self._until_stopped(self._queues.ended())
-        if self._stop.is_set():
-            return await self._pause()
-        await self._pause()
+        await self._queues.ended()
+        self._queues.serve(())
+        await self._queues.ended()
+        self._drained.set()
+
+    async def _leave(self) -> None:
+        """Go for good: this worker has nothing left."""
         request = messages.DeregisterWorkerRequest(reason="drained")
         try:
             await self._line.registry.DeregisterWorker(request, timeout=CALL)
         except grpc.aio.AioRpcError as error:
             _log.warning("the control plane was not told that this worker left: %s", error.details())
-        return None
 
     async def _pause(self) -> None:
         """Stop polling; runners work on without an agent and are found again by the next one."""
         self._queues.serve(())
         ended = asyncio.create_task(self._queues.ended())
-        stopping = asyncio.create_task(self._tasks.stopping.wait())
+        stopping = asyncio.create_task(self._at_once.wait())
         await asyncio.wait({ended, stopping}, timeout=self.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
-        self._tasks.stopping.set()
+        self._at_once.set()
         await asyncio.wait({ended}, timeout=_LAST_WORDS)
         for task in (ended, stopping):
             task.cancel()
         self._batches.pool.close()
 
-    async def _until_stopped(self, ended: Awaitable[None]) -> None:
-        tasks: Iterable[asyncio.Future[object]] = (
-            asyncio.ensure_future(ended),
-            asyncio.ensure_future(self._stop.wait()),
-        )
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Do it, or let it be as soon as a signal says so; whether it was done."""
+        working, stopping = asyncio.ensure_future(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            return working.done()
+        finally:
+            working.cancel()
+            stopping.cancel()
 
     def _known_facts(self) -> Facts:
         facts = self.store.facts()

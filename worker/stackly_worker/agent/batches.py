@@ -130,8 +130,8 @@ class Batches:
                 if folder is not None and (outcome := await self._end_of(folder)) is not None:
                     return outcome
                 status = await self._status(batch)
-                if status.done:
-                    return status.outcome
+                if status is None or status.done:
+                    return status.outcome if status else GONE
                 folder = await self._salvage(batch, folder)
                 if folder is None:
                     return GONE
@@ -161,11 +161,14 @@ class Batches:
         self._give(folder, reclaimed.lease, recover=True)
         return folder
 
-    async def _status(self, batch: tasks_pb2.BatchRef) -> messages.GetBatchStatusResponse:
+    async def _status(self, batch: tasks_pb2.BatchRef) -> messages.GetBatchStatusResponse | None:
+        """None for a batch that this worker does not hold and never held."""
         request = messages.GetBatchStatusRequest(batch=batch)
         try:
             return await self._patient(lambda: self.line.tasks.GetBatchStatus(request, timeout=CALL))
         except grpc.aio.AioRpcError as error:
+            if wire.reason(error) == "NOT_FOUND":
+                return None
             raise judged(error) from error
 
     async def _patient(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:

@@ -11,6 +11,7 @@ from stackly_worker.agent.line import BannedError, ForgottenError, judged
 from stackly_worker.runner.clock import Clock
 
 HALF, SPREAD = 0.5, 0.1  # of the life; the half is moved by up to a tenth, so that a fleet does not come at once
+_NAP = 30.0
 _PAUSE = 1.0  # seconds between two tries at least, however short the life
 _RETRIES = (0.625, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98)  # dense at the end: a CA may be away for long
 
@@ -54,15 +55,19 @@ class Rotation:
             raise ForgottenError("the certificate ran out before the control plane renewed it")
 
     async def _until(self, moment: float) -> None:
-        """Wait for the moment, or until a directive asks."""
-        waiting = asyncio.create_task(self.clock.sleep(max(_PAUSE, moment - self.clock.wall())))
-        asked = asyncio.create_task(self._asked.wait())
-        try:
-            await asyncio.wait({waiting, asked}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            asked.cancel()
+        """Wait for the moment, or until a directive asks. In short naps: a machine that slept must not be late by that."""
+        await self._nap(_PAUSE)
+        while (left := moment - self.clock.wall()) > 0 and not self._asked.is_set():
+            await self._nap(min(left, _NAP))
         self._asked.clear()
+
+    async def _nap(self, seconds: float) -> None:
+        napping, asked = asyncio.create_task(self.clock.sleep(seconds)), asyncio.create_task(self._asked.wait())
+        try:
+            await asyncio.wait({napping, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            napping.cancel()
+            asked.cancel()
 
     async def _renewed(self) -> bool:
         try:
