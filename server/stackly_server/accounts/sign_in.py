@@ -68,6 +68,7 @@ class SignIn:
                 tx.tell("sign_in.revoked", f"signIns/{claims.family_id}", reason="refresh token used twice")
                 tx.wake(f"access/{claims.account_id}")
         if killed:
+            self._principals.drop(claims.account_id)
             raise Unauthenticated("TOKEN_REUSED", "This refresh token was used before; sign in again.")
         if family is None or await self._principals.find(family.account_id, family.id) is None:
             raise Unauthenticated("TOKEN_INVALID", "The token is not one of ours, or is revoked.")
@@ -82,6 +83,7 @@ class SignIn:
             if await store.revoke_family(tx.conn, claims.family_id, subject.member):
                 tx.tell("sign_in.revoked", f"signIns/{claims.family_id}", reason="asked for")
                 tx.wake(f"access/{claims.account_id}")
+        self._principals.drop(claims.account_id)
 
     async def identify_user(self, bearer: str) -> Subject:
         """The caller behind an access token; a fresh Subject each time."""

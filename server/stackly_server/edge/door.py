@@ -6,6 +6,7 @@ It stands in the place of grpc's own handlers, so that it costs nothing on top a
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import Message
 
+from stackly_server import limits
 from stackly_server.access import Kind, Subject, require
 from stackly_server.clock import uuid7
 from stackly_server.edge import call_log, statuses
@@ -23,7 +25,7 @@ from stackly_server.edge.call_log import Metrics
 from stackly_server.edge.identity import Credentials, Identifiers, metadata_of
 from stackly_server.edge.rules import Rule
 from stackly_server.edge.statuses import Refusal
-from stackly_server.errors import StacklyError, Unavailable
+from stackly_server.errors import StacklyError, TooMuch, Unavailable
 
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -36,6 +38,7 @@ class Stopping:
 
     _waiting: set[asyncio.Task[Any]] = field(default_factory=set)
     _begun: bool = False
+    _of_caller: Counter[str] = field(default_factory=Counter)
 
     def stop(self) -> None:
         """Ends all of them, and from now on each new one."""
@@ -62,6 +65,20 @@ class Stopping:
             raise _shutting_down() from error
         finally:
             self._waiting.discard(task)
+
+    @contextmanager
+    def one_more_of(self, actor: str) -> Iterator[None]:
+        """Counts a stream of a caller; TooMuch when it has 200 open in this process, each of which may hold 8 MB."""
+        if self._of_caller[actor] >= limits.STREAMS_OF_ONE_CALLER:
+            most = str(limits.STREAMS_OF_ONE_CALLER)
+            raise TooMuch("QUOTA_EXCEEDED", f"You have {most} streams open already; close some.", most=most)
+        self._of_caller[actor] += 1
+        try:
+            yield
+        finally:
+            self._of_caller[actor] -= 1
+            if not self._of_caller[actor]:
+                del self._of_caller[actor]
 
 
 class Door(Protocol):
@@ -126,10 +143,11 @@ class Entry:
         try:
             with self._door.stopping.watched():
                 asked = await self._admit(call, request, context)
-                await _send_initial(call, context, None)
-                async with aclosing(self._handler(asked, call.subject)) as answers:
-                    async for answer in answers:
-                        yield answer
+                with self._door.stopping.one_more_of(call.subject.actor):
+                    await _send_initial(call, context, None)
+                    async with aclosing(self._handler(asked, call.subject)) as answers:
+                        async for answer in answers:
+                            yield answer
         except StacklyError as problem:
             refused = statuses.refusal(problem)
         except (asyncio.CancelledError, GeneratorExit):

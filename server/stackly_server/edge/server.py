@@ -123,6 +123,8 @@ class ApiServer:
 
 def _take_over(socket: Path) -> None:
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if socket.parent.stat().st_mode & 0o077:
+        raise PermissionError(f"{socket.parent} must be closed to others (mode 0700): whoever enters speaks for Envoy")
     socket.unlink(missing_ok=True)
 
 

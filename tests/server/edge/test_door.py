@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 
 from api import details, reason, status_of
 from stackly.v1 import events_service_pb2 as events
-from stackly_server import errors
+from stackly_server import errors, limits
 from stackly_server.access import Kind, Subject
 from waiting import until
 
@@ -196,6 +196,21 @@ async def test_a_stream_whose_reader_leaves(provoked: Any) -> None:
     async with asyncio.timeout(5):
         await ended.wait()
     await until(lambda: provoked.server.metrics.running == 0)
+
+
+async def test_one_caller_cannot_take_all_streams(provoked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STREAMS_OF_ONE_CALLER", 2)
+    provoked.behaviour.stream = lambda *_: endless(asyncio.Event())
+    streams = [provoked.events.WatchEvents(WATCH, metadata=provoked.signed_in) for _ in range(2)]
+    for stream in streams:
+        await stream.read()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await provoked.events.WatchEvents(WATCH, metadata=provoked.signed_in).read()
+    assert reason(caught.value) == "QUOTA_EXCEEDED"
+    streams[0].cancel()
+    await until(lambda: provoked.server.metrics.running == 1)
+    again = provoked.events.WatchEvents(WATCH, metadata=provoked.signed_in)
+    await again.read()
 
 
 async def test_streams_end_when_the_server_stops(provoked: Any) -> None:

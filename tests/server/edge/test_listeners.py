@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -206,6 +207,13 @@ async def test_reflection_is_for_those_who_signed_in(api: Api, dev: Tenant) -> N
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.ServerReflectionInfo(iter([request])).read()
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_the_socket_lies_in_a_closed_folder(ground: Ground, tmp_path: Path) -> None:
+    server = ApiServer(Identifiers(), Answers(ground.database, ground.keys))
+    (tmp_path / "open").mkdir(mode=0o755)
+    with pytest.raises(PermissionError, match="0700"):
+        await server.listen_publicly(tmp_path / "open" / "s", [], reflection=False)
 
 
 def test_a_servicer_without_a_method_stops_the_start(ground: Ground) -> None:
