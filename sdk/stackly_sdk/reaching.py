@@ -77,12 +77,12 @@ def short(run: "Run") -> str:
 
 
 def missing(run: "Run") -> str:
-    """` (1 of group ops by policy two-eyes)`; empty when the server says nothing."""
+    """` (1 more approval of group ops by policy two-eyes)`; empty when the server says nothing."""
     words = []
     for each in run.waiting_on.approvals if run.waiting_on else []:
         groups = f" of group {' or '.join(each.groups)}" if each.groups else ""
         policy = f" by policy {each.policy.rsplit('/', 1)[-1]}" if each.policy else ""
-        words.append(f"{each.count} more{groups}{policy}")
+        words.append(f"{each.count} more approval{'s' if each.count > 1 else ''}{groups}{policy}")
     return f" ({', '.join(words)})" if words else ""
 
 

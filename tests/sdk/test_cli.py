@@ -98,6 +98,14 @@ def test_without_login_it_says_what_to_do(bare: Cli) -> None:
     assert "stackly login" in done.err
 
 
+def test_calls_are_told_without_what_they_carry(cli: Cli) -> None:
+    told = cli("whoami", STACKLY_DEBUG="rpc").err
+    assert "/stackly.v1.AuthService/WhoAmI OK" in told
+    assert "request_id=" in told
+    assert API_KEY not in told
+    assert "access-" not in told
+
+
 # The main path
 
 
@@ -108,7 +116,7 @@ def test_the_main_path_by_exit_codes(cli: Cli) -> None:
     created = cli("runs", "create", "hello", "--follow", "-m", "bump", "--var", "size=3", "--var", "name=x")
     assert created.code == 4
     assert "Plan: 1 to add." in created.out
-    assert "awaiting approval (1 more of group ops by policy two-eyes)" in created.out
+    assert "awaiting approval (1 more approval of group ops by policy two-eyes)" in created.out
     assert "stackly runs approve hello/run-1" in created.err
     assert cli("runs", "wait", "hello/1").code == 4
     assert cli("runs", "approve", "hello/1").code == 2  # nobody to ask
@@ -116,6 +124,7 @@ def test_the_main_path_by_exit_codes(cli: Cli) -> None:
     assert approved.code == 0
     assert "+ random_pet" in approved.out
     assert "grüß dich\nApply complete!" in approved.out
+    assert "Terraform will perform" not in approved.out  # that was shown before
     assert cli("runs", "wait", "hello/1").code == 0
     assert cli("outputs", "hello", "greeting").out == "hello\n"
 

@@ -390,7 +390,7 @@ async def test_a_run_is_waited_for_approved_and_read(api: FakeStackly) -> None:
         stack = await s.stacks.get("hello")
         run = await stack.deploy(message="bump", variables={"n": 3, "key": Secret("s3cret")})
         assert (await run.wait("planned", "10s")).plan_digest == "digest-1"
-        with pytest.raises(errors.ApprovalRequired, match="1 more of group ops by policy two-eyes"):
+        with pytest.raises(errors.ApprovalRequired, match="1 more approval of group ops by policy two-eyes"):
             await run.wait()
         assert [change.address async for change in run.changes()] == ["random_pet.name"]
         assert (await run.plan).output_changes[0].output == "greeting"

@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 _LOG_END_SECONDS = 20.0
 
 
-def present(session: Session, client: "Stackly", run: "Run", *, follow: bool, news: str = "Started") -> None:
-    """Says that the run is there; with `follow` stays with it, raising what it ends with."""
+def log_end(client: "Stackly", run: "Run") -> int:
+    """Where the log ends now, in bytes."""
+    stream = client.runs.api.tail_run_logs(name=run.name, no_follow=True)
+    for _ in stream:
+        pass
+    return cast("int", stream.position)
+
+
+def present(
+    session: Session, client: "Stackly", run: "Run", *, follow: bool, news: str = "Started", offset: int = 0
+) -> None:
+    """Says that the run is there; with `follow` stays with it, raising what it ends with. The log is shown from `offset` on."""
     if not follow:
         session.show(
             run.raw,
@@ -32,7 +42,7 @@ def present(session: Session, client: "Stackly", run: "Run", *, follow: bool, ne
         return
     click.echo(f"{news} {run.id}. Ctrl-C detaches; the run goes on.")
     try:
-        ended = Follower(client, run.raw).follow()
+        ended = Follower(client, run.raw, offset).follow()
     except KeyboardInterrupt:
         click.echo(f"\nDetached; {run.id} goes on. Come back: stackly runs logs {run.id} -f", err=True)
         raise click.exceptions.Exit(130) from None
@@ -51,12 +61,12 @@ def wait_for(run: "Run", until: str, timeout: str | None, *, through_approval: b
 class Follower:
     """Two readers, one for the run's changes and one for its log, put what they get into one queue for the terminal."""
 
-    def __init__(self, client: "Stackly", run: "RunMessage") -> None:
+    def __init__(self, client: "Stackly", run: "RunMessage", offset: int) -> None:
         self._client = client
         self._run = run
         self._news: queue.Queue[tuple[Callable[[Any], None], Any]] = queue.Queue()
         self._rest = ""
-        self._offset = 0
+        self._offset = offset
         self._log_ended = False
         self._status = -1
 
@@ -126,7 +136,7 @@ class Follower:
         if run.status == self._status:
             return
         self._status = run.status
-        worker = f" on {words.last(run.worker)}" if run.worker else ""
+        worker = f" on {words.last(run.worker)}" if run.worker and not self._settled() else ""
         plan = f" {words.summary(run.plan_summary)}" if run.plan_summary else ""
         click.secho(clean(f"● {words.status(run.status)}{worker}{missing(run)}{plan}"), fg="cyan", bold=True)
         if run.waiting_on and run.waiting_on.missing_capabilities:

@@ -115,11 +115,13 @@ def logs(session: Session, *, run: str, follow: bool, offset: int) -> None:
 def approve(session: Session, *, run: str, comment: str, plan_digest: str, yes: bool, follow: bool) -> None:
     """Show the plan of a run and approve it."""
     from stackly_sdk.cli.approving import approve_shown
-    from stackly_sdk.cli.following import present
+    from stackly_sdk.cli.following import log_end, present
 
     with session.client() as client:
-        found = approve_shown(session, client.runs.get(run), comment=comment, plan_digest=plan_digest, yes=yes)
-        present(session, client, found, follow=follow, news="Approved")
+        found = client.runs.get(run)
+        offset = log_end(client, found) if follow else 0
+        found = approve_shown(session, found, comment=comment, plan_digest=plan_digest, yes=yes)
+        present(session, client, found, follow=follow, news="Approved", offset=offset)
 
 
 @runs.command()
