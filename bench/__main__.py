@@ -1,0 +1,33 @@
+"""`python -m bench [name…]`: measures a platform of its own, or the one at --home and --port."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from bench import one_resource
+from bench.figures import machine, say
+from bench.installed import Installed, platform
+
+MEASUREMENTS: Mapping[str, Callable[[Installed], None]] = {
+    "one-resource": one_resource.measure,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*MEASUREMENTS, []], help="default: all")
+    parser.add_argument("--home", type=Path, help="STACKLY_HOME of a platform that runs")
+    parser.add_argument("--port", type=int, help="its STACKLY_PORT_BASE")
+    options = parser.parse_args(arguments)
+    say(machine())
+    names = options.name or list(MEASUREMENTS)
+    with platform(options.home, options.port) as installed:
+        for name in names:
+            say()
+            MEASUREMENTS[name](installed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
