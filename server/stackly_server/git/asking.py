@@ -7,7 +7,7 @@ from uuid import UUID
 from stackly_server.access import Subject, own, require
 from stackly_server.database import Database
 from stackly_server.errors import Conflict, FieldProblem, Invalid, NotFound, NotNow
-from stackly_server.git.follow import Branch, Follower
+from stackly_server.git.follow import Branch, Follower, known_of
 from stackly_server.git.push import Change, Known
 from stackly_server.git.sources import Sources
 from stackly_server.git.webhook import BRANCH
@@ -123,14 +123,7 @@ class CodeRequests:
 
     async def _known(self, branch: Branch, path: str) -> Known | None:
         found = await self._registry.of_repository(branch.account_id, branch.repository_id)
-        return next(
-            (
-                Known(code.ref, digest, code.version, code.status is not CodeStatus.DEREGISTERED)
-                for code, digest in found
-                if code.repo_path == path
-            ),
-            None,
-        )
+        return next((known_of(code, digest) for code, digest in found if code.repo_path == path), None)
 
     async def _answer(self, subject: Subject, name: str, *, changed: bool) -> tuple[StackCode, bool]:
         """The code as it is now; kept for a repeated call."""

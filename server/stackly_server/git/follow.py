@@ -6,7 +6,7 @@ from uuid import UUID
 from stackly_server.access import Subject
 from stackly_server.git.model import CommitInfo
 from stackly_server.git.push import Change, Known, Scan, decide
-from stackly_server.git.sources import Sources
+from stackly_server.git.sources import TREE, Sources
 from stackly_server.stacks.model import STACK_FILE, CodeStatus, Reading, StackCode
 from stackly_server.stacks.registry import CodePlace, Registry, WantedRun
 
@@ -39,7 +39,7 @@ class Follower:
         codes = await self._registry.of_repository(branch.account_id, branch.repository_id)
         head = await self._sources.head(branch.account_id, branch.repository_id, branch.ref)
         roots = await self._sources.roots(branch.account_id, branch.repository_id, head)
-        known = {code.repo_path: _known(code, digest) for code, digest in codes}
+        known = {code.repo_path: known_of(code, digest) for code, digest in codes}
         followed = [code for code, _ in codes if code.ref == branch.ref]
         await self._mark_history(subject, branch, head, followed)
         return Scan(head, decide(roots, known, branch.ref, adopt=adopt))
@@ -80,8 +80,10 @@ class Follower:
             await self._registry.mark_history(subject, ids, strange)
 
 
-def _known(code: StackCode, digest: str) -> Known:
-    return Known(code.ref, digest, code.version, code.status is not CodeStatus.DEREGISTERED)
+def known_of(code: StackCode, digest: str) -> Known:
+    """What the decision needs. A stack that something elsewhere in the tree blocks is looked at again each time."""
+    blocked = any(finding.blocking and finding.code.startswith(TREE) for finding in code.findings)
+    return Known(code.ref, "" if blocked else digest, code.version, code.status is not CodeStatus.DEREGISTERED)
 
 
 def _below(path: str, folder: str) -> bool:

@@ -19,6 +19,8 @@ from stackly_server.stacks.model import CodeFinding
 
 KEPT_BYTES = 8 * 2**20
 """Larger files are read from the mirror each time."""
+TREE = "tree-"
+"""How the codes of findings begin that are about the whole tree, not about one stack."""
 _FINDINGS_MAX = 50
 _REMEMBERED = 64
 
@@ -127,9 +129,9 @@ class Sources:
             listing = await mirror.listing(commit)
         except TreeRefusedError as error:
             refused = error.findings[:_FINDINGS_MAX]
-            return tuple(CodeFinding(f"tree-{each.code}", each.message, each.path) for each in refused)
+            return tuple(CodeFinding(f"{TREE}{each.code}", each.message, each.path) for each in refused)
         except TreeLimitError as error:
-            return (CodeFinding("tree-limit", str(error), ""),)
+            return (CodeFinding(f"{TREE}limit", str(error), ""),)
         await self._keep(account_id, repository_id, listing)
         left_out = listing.findings[:_FINDINGS_MAX]
         return tuple(CodeFinding(f"left-out-{each.code}", each.message, each.path, blocking=False) for each in left_out)

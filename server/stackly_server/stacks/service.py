@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
@@ -11,22 +11,14 @@ from stackly_server.clock import uuid7
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import AlreadyExists, Conflict, FieldProblem, Invalid, NotFound, NotNow
 from stackly_server.stacks import state_store, store
-from stackly_server.stacks.model import (
-    BY_HAND,
-    Blueprint,
-    CodeStatus,
-    Condition,
-    StackCode,
-    StackState,
-    blueprint_of,
-    conditions,
-)
+from stackly_server.stacks.model import BY_HAND, Blueprint, CodeStatus, StackCode, StackState, blueprint_of
 from stackly_server.stacks.problems import config_invalid
+from stackly_server.stacks.showing import ShownState, show
 from stackly_server.stacks.variables import LABELS_MAX, VARIABLES_MAX, Variables, check_labels, check_variables
-from stackly_server.states.model import StateHead
-from stackly_server.states.service import StateService, visible
+from stackly_server.stacks.wanted import NewStackState, StackStateChange
+from stackly_server.states.service import StateService
 
-__all__ = ["Blueprint", "StackService", "StackState"]
+__all__ = ["Blueprint", "NewStackState", "ShownState", "StackService", "StackState", "StackStateChange"]
 
 
 class Keys(Protocol):
@@ -39,45 +31,6 @@ class Keys(Protocol):
     async def open(self, account_id: UUID, purpose: str, place: str, sealed: bytes) -> bytes:
         """Opens."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class NewStackState:
-    """What a person asks for. `namespace` is a short name, "" for `default`."""
-
-    name: str
-    stack_code: str
-    namespace: str = ""
-    labels: Mapping[str, str] | None = None
-    variables: Variables | None = None
-    auto_deploy: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StackStateChange:
-    """What to change; None leaves a thing as it is. `clear_auto_deploy`: as the stack file says, from now on."""
-
-    labels: Mapping[str, str] | None = None
-    variables: Variables | None = None
-    auto_deploy: bool | None = None
-    clear_auto_deploy: bool = False
-    etag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownState:
-    """A stack state as it is shown. `labels` are merged; `secrets` are the names of its secret variables."""
-
-    state: StackState
-    account: str
-    stack_code: str
-    namespace: str
-    labels: Mapping[str, str]
-    secrets: tuple[str, ...]
-    conditions: tuple[Condition, ...]
-    head: StateHead
-    current_run: int | None
-    last_applied_run: int | None
 
 
 class StackService:
@@ -97,14 +50,14 @@ class StackService:
         async with self._db.read(subject.tenant) as conn:
             code = await self._code(conn, subject, stack_code) if stack_code else None
             rows = await state_store.page(conn, after, limit, code.id if code else None, deleted=deleted)
-            shown = await self._show(conn, subject.account, rows)
+            shown = await show(conn, self._states, subject.account, rows)
         return await self._with_secrets(subject.tenant, shown)
 
     async def get(self, subject: Subject, name: str) -> ShownState:
         """One, deleted or not."""
         require(subject, "stacks.read", name)
         async with self._db.read(subject.tenant) as conn:
-            shown = await self._show(conn, subject.account, [await self.state_by_name(conn, subject, name)])
+            shown = await show(conn, self._states, subject.account, [await self.state_by_name(conn, subject, name)])
         return (await self._with_secrets(subject.tenant, shown))[0]
 
     async def create(self, subject: Subject, parent: str, new: NewStackState) -> ShownState:
@@ -136,7 +89,7 @@ class StackService:
                 raise AlreadyExists("ALREADY_EXISTS", f"There is a stack state {name!r} already.", resource=name)
             await self._states.begin(tx, state.id, tf_state_key(state.id), hash_key)
             tx.tell("stack_state.created", self.resource_name(subject.account, state.name), stack_code=new.stack_code)
-            shown = (await self._show(tx.conn, subject.account, [state]))[0]
+            shown = (await show(tx.conn, self._states, subject.account, [state]))[0]
             tx.result = replace(shown, secrets=tuple(sorted(k for k, v in variables.secret.items() if v)))
             return tx.result  # type: ignore[no-any-return]
 
@@ -155,7 +108,7 @@ class StackService:
             if state is None:
                 raise await self._why_not(tx.conn, subject, name)
             tx.tell("stack_state.updated", name)
-            shown = (await self._show(tx.conn, subject.account, [state]))[0]
+            shown = (await show(tx.conn, self._states, subject.account, [state]))[0]
             tx.result = replace(shown, secrets=secrets)
             return tx.result  # type: ignore[no-any-return]
 
@@ -179,7 +132,7 @@ class StackService:
                     raise NotNow("RUN_IN_PROGRESS", f"{name} has a run that is not done.", resource=name)
                 state = deleted
                 tx.tell("stack_state.deleted", name, forced=str(force).lower())
-            shown = await self._show(tx.conn, subject.account, [state])
+            shown = await show(tx.conn, self._states, subject.account, [state])
         return (await self._with_secrets(subject.tenant, shown))[0]
 
     async def undelete(self, subject: Subject, name: str) -> ShownState:
@@ -191,7 +144,7 @@ class StackService:
             if state is None:
                 raise NotNow("NOT_DELETED", f"{name} is not deleted, or no longer kept.", status=before.status)
             tx.tell("stack_state.undeleted", name)
-            shown = await self._show(tx.conn, subject.account, [state])
+            shown = await show(tx.conn, self._states, subject.account, [state])
         return (await self._with_secrets(subject.tenant, shown))[0]
 
     # --- what runs and states need
@@ -308,20 +261,6 @@ class StackService:
             return NotNow("STACK_STATE_GONE", f"{name} is deleted.", status=state.status)
         return _mismatch(name, state)
 
-    async def _show(self, conn: Connection, account: str, states: list[StackState]) -> list[ShownState]:
-        ids = [state.id for state in states]
-        heads = await self._states.heads(conn, (await store.account(conn))[0], ids) if ids else {}
-        runs = await state_store.run_numbers(conn, ids)
-        namespaces = await state_store.namespace_names(conn)
-        codes: dict[UUID, StackCode] = {}
-        for code_id in {state.stack_code_id for state in states}:
-            if (code := await store.find_code(conn, id_=code_id)) is not None:
-                codes[code_id] = code
-        return [
-            _shown(state, account, codes[state.stack_code_id], namespaces[state.namespace_id], heads[state.id], runs[state.id])
-            for state in states
-        ]
-
     async def _with_secrets(self, account_id: UUID, shown: list[ShownState]) -> list[ShownState]:
         """With the names of secret variables, which are sealed beside the values."""
         return [
@@ -332,18 +271,6 @@ class StackService:
 def tf_state_key(id_: UUID) -> str:
     """Under which key the state gateway keeps it."""
     return f"stack-states/{id_}"
-
-
-def _shown(
-    state: StackState, account: str, code: StackCode, namespace: str, head: StateHead, runs: tuple[int | None, int | None]
-) -> ShownState:
-    seen = visible(head)
-    said = code.config.state(state.state_block).labels if code.config else {}
-    return ShownState(
-        state=state, account=account, stack_code=code.slug, namespace=namespace, labels={**said, **state.labels},
-        secrets=(), conditions=conditions(state, locked=seen.lock_id is not None), head=seen, current_run=runs[0],
-        last_applied_run=runs[1],
-    )  # fmt: skip
 
 
 def _place(id_: UUID) -> str:

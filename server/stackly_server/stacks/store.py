@@ -83,6 +83,13 @@ async def find_code(
         return await cursor.fetchone()
 
 
+async def codes_by_id(conn: Connection, ids: list[UUID]) -> dict[UUID, StackCode]:
+    """Codes of these ids."""
+    async with conn.cursor(row_factory=kwargs_row(_code)) as cursor:
+        await cursor.execute(f"SELECT {_CODE} FROM {_CODES} WHERE c.id = ANY(%s)", (ids,))  # noqa: S608
+        return {code.id: code for code in await cursor.fetchall()}
+
+
 async def find_code_at(conn: Connection, repository_id: UUID, repo_path: str, *, lock: bool = False) -> StackCode | None:
     """The one at a path of a repository."""
     async with conn.cursor(row_factory=kwargs_row(_code)) as cursor:

@@ -114,6 +114,14 @@ async def test_a_moved_stack_is_a_new_one_under_a_qualified_name(world: World) -
     assert (await world.codes())["b"].status is CodeStatus.ACTIVE
 
 
+async def test_stacks_of_one_name_in_one_repository_get_names_of_their_own(world: World) -> None:
+    await world.push(world.commit({**stack("a"), **stack("b"), **stack("c")}))
+    states = await world.stack_states()
+    assert len(states) == 3
+    assert len({one.state.stack_code_id for one in states.values()}) == 3
+    assert all(name == "hello" or name.startswith("hello-") for name in states)
+
+
 async def test_state_blocks_come_and_go(world: World) -> None:
     first = world.commit(stack("", TWO))
     await world.push(first)
@@ -187,6 +195,10 @@ async def test_a_hostile_tree_blocks_every_stack_in_it(world: World) -> None:
     assert code.status is CodeStatus.INVALID
     assert [finding.path for finding in code.findings if finding.blocking] == ["b/zzzzz_override.tf"]
     assert world.runs.take() == []
+    cured = world.commit(stack("a"), code.current_commit)
+    await world.push(cured)
+    assert (await world.codes())["a"].status is CodeStatus.ACTIVE
+    assert [commit for _, commit, _ in world.runs.take()] == [cured]
 
 
 async def test_a_push_without_a_stack_changes_nothing(world: World) -> None:

@@ -1,6 +1,6 @@
 """Stack roots and what a push did to them."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_repos import Repo
@@ -98,6 +98,7 @@ ROOTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("123")).map(
 )
 
 
+@settings(deadline=None)
 @given(ROOTS, ROOTS)
 def test_compare_is_exact(before: list[StackRoot], after: list[StackRoot]) -> None:
     found = compare(before, after)

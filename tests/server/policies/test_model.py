@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackly_server.policies.model import (
@@ -139,6 +139,7 @@ ALL_FACTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(POLICIES, ALL_FACTS, VOTES, st.sampled_from(sorted(PEOPLE)))
 def test_an_approval_never_unsatisfies(policies: list[Policy], facts: Facts, votes: list[Vote], name: str) -> None:
     before, after = evaluate(policies, facts, votes), evaluate(policies, facts, [*votes, vote(name)])
@@ -147,11 +148,13 @@ def test_an_approval_never_unsatisfies(policies: list[Policy], facts: Facts, vot
     assert after.deny == before.deny
 
 
+@settings(deadline=None)
 @given(POLICIES, ALL_FACTS, VOTES, st.sampled_from(sorted(PEOPLE)))
 def test_a_rejection_never_satisfies(policies: list[Policy], facts: Facts, votes: list[Vote], name: str) -> None:
     assert not evaluate(policies, facts, [*votes, vote(name, Choice.REJECT)]).satisfied
 
 
+@settings(deadline=None)
 @given(POLICIES, POLICIES, ALL_FACTS, VOTES)
 def test_a_binding_policy_never_relaxes(
     policies: list[Policy], more: list[Policy], facts: Facts, votes: list[Vote]
@@ -166,6 +169,7 @@ def test_a_binding_policy_never_relaxes(
         assert evaluate(policies, known, votes).satisfied
 
 
+@settings(deadline=None)
 @given(POLICIES, ALL_FACTS, VOTES, st.randoms())
 def test_order_and_repetition_of_votes_say_nothing(
     policies: list[Policy], facts: Facts, votes: list[Vote], chance: object

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackly_server.hcl.child import parse
@@ -40,8 +40,6 @@ stack "network" {
   requires {
     features = ["terraform"]
     labels   = { zone = "eu" }
-    cpu      = 0.5
-    memory   = "2GiB"
   }
   timeouts {
     plan  = "90s"
@@ -85,7 +83,7 @@ async def test_all_that_is_there(reader: HclReader) -> None:
         environment="prod",
         auto_deploy=True,
         engine=Engine("terraform", "~> 1.11, != 1.11.2"),
-        requires=Requires(("terraform",), {"zone": "eu"}, Decimal("0.5"), 2 * 2**30),
+        requires=Requires(("terraform",), {"zone": "eu"}),
         timeouts=Timeouts(90, 7200),
         manual_states=False,
         states=(StateBlock("eu", {"tier": "1", "team": "x"}, {"region": "eu-west-1"}), StateBlock("us", {}, {})),
@@ -204,6 +202,13 @@ async def test_all_problems_at_once_in_order(reader: HclReader) -> None:
     assert [problem.line for problem in found] == [2, 3, 4, 6]
 
 
+async def test_sizes_of_workers_are_read_and_block_runs_as_nobody_picks_workers_by_them_yet(reader: HclReader) -> None:
+    stack = await read(reader, 'stack "a" {\n  requires {\n    cpu = 0.5\n    memory = "2GiB"\n  }\n}\n')
+    assert (stack.requires.cpu, stack.requires.memory_bytes) == (Decimal("0.5"), 2 * 2**30)
+    assert [(finding.code, finding.line) for finding in stack.findings] == [("requires", 3), ("requires", 4)]
+
+
+@settings(deadline=None)
 @given(st.data())
 def test_any_change_of_a_good_file_gets_an_answer(data: st.DataObject) -> None:
     raw = SUPPORTED.encode()
