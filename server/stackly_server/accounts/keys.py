@@ -7,7 +7,7 @@ from uuid import UUID
 
 from stackly_server import limits
 from stackly_server.access import system
-from stackly_server.accounts import store
+from stackly_server.accounts import key_store
 from stackly_server.clock import Clock
 from stackly_server.database import Connection, Database
 from stackly_server.errors import NotNow
@@ -61,9 +61,9 @@ class Keys:
         """Makes a new key, used from now on here and within five minutes everywhere; gives its version."""
         _, wrapped = await self._vault.new_data_key(account_id.bytes)
         async with self._db.transaction(system(account_id, method="keys.rotate")) as tx:
-            rows = await store.wrapped_keys(tx.conn, purpose)
+            rows = await key_store.wrapped_keys(tx.conn, purpose)
             version = 1 + (int(rows[0][0]) if rows else 0)
-            if not await store.insert_wrapped_key(tx.conn, account_id, purpose, version, wrapped):
+            if not await key_store.insert_wrapped_key(tx.conn, account_id, purpose, version, wrapped):
                 raise NotNow("CONCURRENT_CHANGE", "Somebody else rotates this key.")
             tx.tell("key.rotated", f"keys/{purpose}/{version}")
         self._open.pop((account_id, purpose), None)
@@ -81,7 +81,7 @@ class Keys:
             if not fresh and (held := self._held(place)) is not None:
                 return held
             async with self._db.read(account_id) as conn:
-                rows = await store.wrapped_keys(conn, purpose)
+                rows = await key_store.wrapped_keys(conn, purpose)
             keys = [
                 DataKey(account_id, purpose, version, await self._vault.unwrap(account_id.bytes, wrapped))
                 for version, wrapped in rows
@@ -97,4 +97,4 @@ class Keys:
 async def keep_first_keys(conn: Connection, account_id: UUID, wrapped: dict[str, str]) -> None:
     """Stores what `Keys.make` made."""
     for purpose, text in wrapped.items():
-        await store.insert_wrapped_key(conn, account_id, purpose, 1, text)
+        await key_store.insert_wrapped_key(conn, account_id, purpose, 1, text)

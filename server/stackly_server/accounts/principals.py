@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from stackly_server.accounts import store
+from stackly_server.accounts import key_store
 from stackly_server.accounts.model import Principal
 from stackly_server.clock import Clock
 from stackly_server.database import Database
@@ -43,7 +43,7 @@ class Principals:
             return principal
         drops = held.drops
         async with self._db.read(account_id) as conn:
-            found = await store.find_principal(conn, family_id)
+            found = await key_store.find_principal(conn, family_id)
         held.principals.pop(family_id, None)
         if found is not None and drops == held.drops:  # else what was read may be older than the change
             held.principals[family_id] = (self._clock.monotonic() + _HELD_SECONDS, found)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from stackly_server.access import Subject, own, require
-from stackly_server.accounts import store
+from stackly_server.accounts import repository_store, store
 from stackly_server.accounts.keys import Keys
 from stackly_server.accounts.model import Repository, repository_slug
 from stackly_server.accounts.routing import Routes
@@ -62,7 +62,7 @@ class Repositories:
         scope = "ListRepositories"
         cursor = await self._pages.open(token, scope, subject)
         async with self._db.read(subject.tenant) as conn:
-            rows = await store.repositories(conn, str(cursor[0]) if cursor else "", size + 1)
+            rows = await repository_store.repositories(conn, str(cursor[0]) if cursor else "", size + 1)
         return rows[:size], await self._pages.next(rows, size, lambda row: (row.slug,), scope, subject)
 
     async def connect(self, subject: Subject, parent: str, new: NewRepository) -> tuple[Repository, str]:
@@ -86,7 +86,7 @@ class Repositories:
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         sealed = await self._keys.seal(subject.tenant, "secret", _place(repository.id), secret.encode())
         async with self._db.transaction(subject) as tx:
-            await store.insert_repository(tx.conn, tx.account_id, repository, sealed)
+            await repository_store.insert_repository(tx.conn, tx.account_id, repository, sealed)
             await store.insert_route(tx.conn, "repository", repository.external_id, tx.account_id)
             tx.tell("repository.connected", f"{parent}/repositories/{repository.slug}", full_name=repository.full_name)
             tx.result = (repository, secret)
@@ -97,10 +97,10 @@ class Repositories:
         require(subject, "repos.write", name)
         _, slug = own(subject, name, "repository")
         async with self._db.transaction(subject) as tx:
-            repository = await store.find_repository(tx.conn, slug=slug)
+            repository = await repository_store.find_repository(tx.conn, slug=slug)
             if repository is None:
                 raise NotFound("repository", name)
-            in_use = await store.disconnect_repository(tx.conn, repository.id)
+            in_use = await repository_store.disconnect_repository(tx.conn, repository.id)
             if in_use == "run":
                 raise NotNow("RUN_IN_PROGRESS", "A stack of this repository runs; wait, or cancel it.", resource=name)
             if in_use is not None:
@@ -113,7 +113,7 @@ class Repositories:
     async def by_slug(self, subject: Subject, slug: str) -> Repository:
         """A connected repository of the caller's account."""
         async with self._db.read(subject.tenant) as conn:
-            found = await store.find_repository(conn, slug=slug)
+            found = await repository_store.find_repository(conn, slug=slug)
         if found is None:
             raise NotFound("repository", f"accounts/{subject.account}/repositories/{slug}")
         return found
@@ -121,7 +121,7 @@ class Repositories:
     async def by_id(self, account_id: UUID, repository_id: UUID) -> Repository | None:
         """A connected repository by its id."""
         async with self._db.read(account_id) as conn:
-            return await store.find_repository(conn, id_=repository_id)
+            return await repository_store.find_repository(conn, id_=repository_id)
 
     async def hooked(self, external_id: str) -> Hooked | None:
         """The connected repository that a code host calls by its own id, before the tenant is known."""
@@ -130,10 +130,10 @@ class Repositories:
             return None
         async with self._db.read(account_id) as conn:
             account = await store.account(conn)
-            repository = await store.find_repository(conn, external_id=external_id)
+            repository = await repository_store.find_repository(conn, external_id=external_id)
             if repository is None:
                 return None
-            sealed = await store.webhook_secret(conn, repository.id)
+            sealed = await repository_store.webhook_secret(conn, repository.id)
         secret = await self._keys.open(account_id, "secret", _place(repository.id), sealed)
         return Hooked(account_id, account.name, repository, secret.decode())
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from stackly_server import limits
 from stackly_server.access import Subject, own, require
-from stackly_server.accounts import store
+from stackly_server.accounts import key_store, store
 from stackly_server.accounts.model import Account, ApiKey, Member, Namespace, check_grant, permissions_of, secret_hash
 from stackly_server.accounts.principals import Principals
 from stackly_server.clock import Clock, uuid7
@@ -115,7 +115,7 @@ class AccountService:
                 raise NotFound("member", name)
             check_grant(permissions_of(member.roles), subject.permissions, f"Removing {login}")
             _keep_an_owner(owners, login)
-            await store.revoke_api_keys(tx.conn, member=login)
+            await key_store.revoke_api_keys(tx.conn, member=login)
             if not await store.delete_member(tx.conn, login, member.version if version is None else version):
                 raise _other_version(name)
             tx.tell("member.removed", name)
@@ -148,7 +148,7 @@ class AccountService:
         cursor = await self._pages.open(token, scope, subject)
         before = (datetime.fromisoformat(str(cursor[0])), UUID(str(cursor[1]))) if cursor else None
         async with self._db.read(subject.tenant) as conn:
-            rows = await store.api_keys(conn, before, size + 1)
+            rows = await key_store.api_keys(conn, before, size + 1)
         return rows[:size], await self._pages.next(rows, size, lambda row: (row.created_at, row.id), scope, subject)
 
     async def revoke_api_key(self, subject: Subject, name: str) -> None:
@@ -156,10 +156,10 @@ class AccountService:
         require(subject, "keys.write", name)
         id_ = _uuid(own(subject, name, "API key")[1], name)
         async with self._db.transaction(subject) as tx:
-            if await store.revoke_api_keys(tx.conn, id_=id_):
+            if await key_store.revoke_api_keys(tx.conn, id_=id_):
                 tx.tell("api_key.revoked", name)
                 tx.wake(f"access/{subject.tenant}")
-            elif not await store.api_key_exists(tx.conn, id_):
+            elif not await key_store.api_key_exists(tx.conn, id_):
                 raise NotFound("API key", name)
         self._principals.drop(subject.tenant)
 
@@ -214,7 +214,7 @@ def mint(
 
 async def keep_api_key(tx: Transaction, key: ApiKey, secret: str) -> None:
     """Stores a minted key by the hash of its secret, and makes it findable."""
-    await store.insert_api_key(tx.conn, tx.account_id, key, secret_hash(secret))
+    await key_store.insert_api_key(tx.conn, tx.account_id, key, secret_hash(secret))
     await store.insert_route(tx.conn, "api_key", key.id.hex, tx.account_id)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from stackly_server import limits
 from stackly_server.access import Kind, Subject
-from stackly_server.accounts import store
+from stackly_server.accounts import key_store
 from stackly_server.accounts.model import Family, Principal, key_id, secret_hash
 from stackly_server.accounts.principals import Principals
 from stackly_server.accounts.routing import Routes
@@ -51,9 +51,9 @@ class SignIn:
             raise _refused()
         family = Family(account_id, uuid7(), 1, self._clock.now() + timedelta(seconds=limits.REFRESH_TOKEN_SECONDS))
         async with self._db.transaction(Subject(Kind.SYSTEM, account_id, actor="system")) as tx:
-            used = await store.use_api_key(tx.conn, UUID(id_), secret_hash(api_key))
+            used = await key_store.use_api_key(tx.conn, UUID(id_), secret_hash(api_key))
             if used is not None:
-                await store.insert_family(tx.conn, family, used[0], UUID(id_))
+                await key_store.insert_family(tx.conn, family, used[0], UUID(id_))
         if used is None:
             raise _refused()
         return await self._pair(family)
@@ -62,8 +62,10 @@ class SignIn:
         """The next pair. A token used twice, but for 30 seconds after its first use, revokes its family."""
         claims = await self._tokens.check(REFRESH, token)
         async with self._db.transaction(Subject(Kind.SYSTEM, claims.account_id, actor="system")) as tx:
-            family = await store.rotate_family(tx.conn, claims.family_id, claims.counter, limits.REFRESH_REUSE_SECONDS)
-            killed = family is None and await store.revoke_family(tx.conn, claims.family_id)
+            family = await key_store.rotate_family(
+                tx.conn, claims.family_id, claims.counter, limits.REFRESH_REUSE_SECONDS
+            )
+            killed = family is None and await key_store.revoke_family(tx.conn, claims.family_id)
             if killed:
                 tx.tell("sign_in.revoked", f"signIns/{claims.family_id}", reason="refresh token used twice")
                 tx.wake(f"access/{claims.account_id}")
@@ -80,7 +82,7 @@ class SignIn:
         if claims.account_id != subject.tenant:
             raise Unauthenticated("TOKEN_INVALID", "The token is not yours.")
         async with self._db.transaction(subject) as tx:
-            if await store.revoke_family(tx.conn, claims.family_id, subject.member):
+            if await key_store.revoke_family(tx.conn, claims.family_id, subject.member):
                 tx.tell("sign_in.revoked", f"signIns/{claims.family_id}", reason="asked for")
                 tx.wake(f"access/{claims.account_id}")
         self._principals.drop(claims.account_id)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api import FreshDatabase, Tenant
 from stackly_server.access import Kind, Subject
-from stackly_server.accounts import store
+from stackly_server.accounts import key_store
 from stackly_server.accounts.model import Family
 from stackly_server.app import Ground
 
@@ -57,7 +57,7 @@ async def test_like_the_model(
     family = Family(dev.account_id, uuid4(), 1, ground.clock.now() + timedelta(days=1))
     subject = Subject(Kind.SYSTEM, dev.account_id, actor="system")
     async with ground.database.transaction(subject) as tx:
-        await store.insert_family(tx.conn, family, "ann", api_key_id)
+        await key_store.insert_family(tx.conn, family, "ann", api_key_id)
     model = Model()
     for step, number in steps:
         if step == "pass":
@@ -66,9 +66,9 @@ async def test_like_the_model(
             continue
         wanted = model.use(number)
         async with ground.database.transaction(subject) as tx:
-            found = await store.rotate_family(tx.conn, family.id, number, 30)
+            found = await key_store.rotate_family(tx.conn, family.id, number, 30)
             if found is None:
-                await store.revoke_family(tx.conn, family.id)
+                await key_store.revoke_family(tx.conn, family.id)
         assert (found.counter if found else None) == wanted
 
 
