@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from stackly_worker.runner.clock import Clock
 
 _LONG = timedelta(days=365)  # a queue that is left lets its batches end; the process ends long before
+_FIND = timedelta(seconds=10)
 _OWN, _ASKED_AT_ONCE = ".w.", 200
 _BACK_OFF = (1.0, 2.0, 5.0, 15.0)
 _log = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ class Queues:
         failures = 0
         while not queue.leaving:
             try:
+                # asked first, as the SDK holds the place of a worker that fails to start: no second one may follow it
+                await self._find_namespace()
                 queue.worker = self._worker(name)
                 await queue.worker.run()
             except Exception:  # noqa: BLE001 - whatever a worker died of, its queue must not stay unserved
@@ -83,6 +87,11 @@ class Queues:
             if not queue.leaving:
                 await self.clock.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
                 failures += 1
+
+    async def _find_namespace(self) -> None:
+        if self.client is not None:
+            request = DescribeNamespaceRequest(namespace=self.client.namespace)
+            await self.client.workflow_service.describe_namespace(request, timeout=_FIND)
 
     def _worker(self, name: str) -> Worker:
         if self.client is None:
