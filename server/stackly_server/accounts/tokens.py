@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from stackly_server import limits
 from stackly_server.clock import Clock
-from stackly_server.errors import Unauthenticated
+from stackly_server.errors import Unauthenticated, Unavailable
 
 ACCESS = "at+jwt"
 REFRESH = "rt+jwt"
@@ -128,7 +128,14 @@ class Tokens:
     async def _published(self) -> Mapping[int, _Key]:
         if self._clock.monotonic() - self._asked_at < _KEYS_SECONDS:
             return self._keys
-        return await self._ask()
+        try:
+            return await self._ask()
+        except Unavailable:
+            if not self._keys:
+                raise
+            # public keys do not spoil: callers who have signed in stay so while the key service is away
+            self._asked_at = self._clock.monotonic() - _KEYS_SECONDS + _ASK_AGAIN_SECONDS
+            return self._keys
 
     async def _ask(self) -> Mapping[int, _Key]:
         keys = await self._signer.token_keys()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from stackly_server.accounts.tokens import ACCESS, REFRESH, Tokens, signing_version
 from stackly_server.app import Ground
-from stackly_server.errors import Unauthenticated
+from stackly_server.errors import Unauthenticated, Unavailable
 
 ACCOUNT, FAMILY = uuid4(), uuid4()
 ISSUER = "stackly.local"
@@ -55,12 +55,15 @@ class LocalSigner:
 
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
     asked: int = 0
+    away: bool = False
 
     async def sign_token(self, _version: int, data: bytes) -> str:
         return b64(es256(self.key, data))
 
     async def token_keys(self) -> list[Published]:
         self.asked += 1
+        if self.away:
+            raise Unavailable("VAULT_UNAVAILABLE", "away")
         return [Published(1, pem(self.key), datetime(2026, 1, 1, tzinfo=UTC))]
 
 
@@ -275,6 +278,18 @@ async def test_unknown_versions_do_not_hammer_the_key_service() -> None:
         with pytest.raises(Unauthenticated):
             await tokens.check(ACCESS, forge.make({"kid": "9"}))
     assert signer.asked == 2
+
+
+async def test_callers_stay_signed_in_while_the_key_service_is_away() -> None:
+    signer, clock = LocalSigner(), Clock()
+    tokens = Tokens(signer, ISSUER, clock)
+    token = await tokens.issue(ACCESS, ACCOUNT, FAMILY, int(time.time()) + HOUR)
+    signer.away = True
+    for clock.ticks in (301.0, 305.0, 400.0):
+        await tokens.check(ACCESS, token)
+    assert signer.asked == 3  # at the start, then each time ten seconds had gone by
+    with pytest.raises(Unavailable):
+        await Tokens(signer, ISSUER, clock).check(ACCESS, token)
 
 
 def test_a_new_key_is_published_before_it_signs() -> None:
