@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
+from fakes.authority import Authority
 from fakes.stackly_api import API_KEY, Refused
 from fakes.stackly_world import STATE, FakeStackly
 
@@ -297,7 +298,7 @@ def test_what_is_not_there_and_a_server_that_is_down_are_told(api: FakeStackly, 
     assert (missing.code, "There is no stack state" in missing.err) == (1, True)
     api.stop()
     down = cli("--timeout", "1", "whoami")
-    assert (down.code, "Is the server up" in down.err) == (1, True)
+    assert (down.code, "Is the server up" in down.err and "does not answer" in down.err) == (1, True)
 
 
 def test_control_characters_of_others_do_not_reach_the_terminal(api: FakeStackly, cli: Cli) -> None:
@@ -357,3 +358,21 @@ def test_ctrl_c_detaches_from_a_run_and_says_how_to_come_back(api: FakeStackly, 
     assert process.wait(20) == 130
     assert api.requests("CancelRun") == []
     os.close(master)
+
+
+def test_a_server_that_is_not_trusted_is_told_at_once_and_what_to_do(bare: Cli, home: Path) -> None:
+    authority = Authority.make()
+    chain, key = authority.server()
+    fake = FakeStackly()
+    fake.start(grpc.ssl_server_credentials([(key, chain)]))
+    address = f"https://127.0.0.1:{fake.port}"
+    (home / "ca.pem").write_text(authority.pem)
+    (home / "key").write_text(API_KEY)
+    login = ("login", "--endpoint", address, "--api-key-file", str(home / "key"))
+    began = time.monotonic()
+    refused = bare(*login)
+    assert (refused.code, "give its CA with STACKLY_CA_FILE" in refused.err) == (1, True)
+    assert time.monotonic() - began < 5
+    assert bare(*login, "--ca-file", str(home / "ca.pem")).code == 0
+    assert bare("whoami").code == 0
+    fake.stop()

@@ -58,10 +58,11 @@ def _outcome_code(error: RunNotReached) -> int:
 
 def _tell_call(error: StacklyError) -> None:
     reason = f" [{error.reason}]" if error.reason else ""
-    lines = [f"{error.message}{reason}", *(f"  {each.field}: {each.problem}" for each in error.fields)]
+    unreached = "The server does not answer: " if isinstance(error, Unavailable) and not error.reason else ""
+    lines = [f"{unreached}{error.message}{reason}", *(f"  {each.field}: {each.problem}" for each in error.fields)]
     facts = [f"{key}: {value}" for key, value in error.metadata.items() if value and value not in error.message]
     lines += [f"  {fact}" for fact in facts]
-    if error.request_id and not isinstance(error, LoginRequired | NotFound):
+    if error.request_id and error.reason and not isinstance(error, LoginRequired | NotFound):
         lines.append(f"  request id: {error.request_id}")
     _tell("\n".join(lines), _HINTS.get(error.reason) or error.hint or _hint(error))
 

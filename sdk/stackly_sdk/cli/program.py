@@ -1,5 +1,6 @@
 """The root of the command line, and how each error ends the program."""
 
+import os
 import sys
 from typing import ClassVar
 
@@ -52,6 +53,7 @@ def stackly(context: click.Context, profile: str, account: str, timeout: float) 
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs a command line and gives the exit code. What went wrong is said on stderr."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own log would stand between our words
     try:
         code = stackly.main(arguments, prog_name="stackly", standalone_mode=False)
     except click.exceptions.Exit as done:
