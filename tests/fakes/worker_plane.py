@@ -158,6 +158,7 @@ class TaskFake(WorkerTaskServiceServicer):
     epoch: int = 0
     claims: list[str] = field(default_factory=list)
     reclaims: int = 0
+    held: bool = True
 
     async def ClaimBatch(  # noqa: N802
         self, request: task_messages.ClaimBatchRequest, context: Context
@@ -178,6 +179,8 @@ class TaskFake(WorkerTaskServiceServicer):
     async def GetBatchStatus(  # noqa: N802
         self, request: task_messages.GetBatchStatusRequest, context: Context
     ) -> task_messages.GetBatchStatusResponse:
+        if not self.held:
+            await fail(context, grpc.StatusCode.NOT_FOUND, "ERROR_REASON_NOT_FOUND")
         ends = self.runner.finished
         return task_messages.GetBatchStatusResponse(
             done=bool(ends),

@@ -69,6 +69,21 @@ class AskWorkflow:
         return tasks_pb2.BatchOutcome.Name(ended.outcome)
 
 
+@workflow.defn
+class AttachWorkflow:
+    """Asks a worker what became of a batch."""
+
+    @workflow.run
+    async def run(self, queue: str) -> str:
+        batch = tasks_pb2.BatchRef(run_id="0198", plan_number=1, batch="b1", phase=tasks_pb2.BATCH_PHASE_APPLY)
+        ended = await workflow.execute_activity(
+            ATTACH, tasks_pb2.AttachBatchRequest(batch=batch, run=_RUN), task_queue=queue,
+            result_type=tasks_pb2.AttachBatchResponse, start_to_close_timeout=_LONG, heartbeat_timeout=_BEAT,
+            retry_policy=_ONCE,
+        )  # fmt: skip
+        return tasks_pb2.BatchOutcome.Name(ended.outcome)
+
+
 @dataclass(frozen=True)
 class _Keys:
     key: bytes
@@ -130,6 +145,14 @@ class Surroundings:
         asked = Asked(phase, registry.queue, f"{registry.namespace}.w.{registry.uid}")
         handle = await self.client.start_workflow(
             AskWorkflow.run, asked, id=f"ask-{uuid.uuid4()}", task_queue="control",
+            execution_timeout=timedelta(seconds=60),
+        )  # fmt: skip
+        return asyncio.create_task(handle.result())
+
+    async def attach(self) -> "asyncio.Task[str]":
+        queue = f"{self.registry.namespace}.w.{self.registry.uid}"
+        handle = await self.client.start_workflow(
+            AttachWorkflow.run, queue, id=f"attach-{uuid.uuid4()}", task_queue="control",
             execution_timeout=timedelta(seconds=60),
         )  # fmt: skip
         return asyncio.create_task(handle.result())

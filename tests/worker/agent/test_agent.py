@@ -25,7 +25,7 @@ from stackly_server.dev.parts.envoy import Envoy
 from stackly_server.dev.parts.openbao import OpenBao
 from stackly_server.dev.parts.temporal import Temporal
 from stackly_worker.agent.identity import csr_of, new_key
-from worker.agent.platform import AskWorkflow, Surroundings
+from worker.agent.platform import AskWorkflow, AttachWorkflow, Surroundings
 from worker.agent.processes import living, runner_pid, what_anybody_sees
 from worker.agent.slow import noted, slow_code
 
@@ -69,7 +69,10 @@ async def around(
     await public.start()
     around = Surroundings(tmp_path, registry, tasks, direct)
     control = Worker(
-        around.client, task_queue="control", workflows=[AskWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+        around.client,
+        task_queue="control",
+        workflows=[AskWorkflow, AttachWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     )
     async with control:
         yield around
@@ -92,6 +95,8 @@ async def test_joins_proves_itself_and_plans(around: Surroundings) -> None:
     assert around.runner.header is not None
     assert (around.home / "ready").read_text() == around.registry.worker.name
     assert (around.home / "identity/key.pem").stat().st_mode & 0o777 == 0o600
+    assert not list(around.home.glob("batches/*/*/*/out")), "nothing unredacted stays"
+    assert list(around.home.glob("batches/*/*/outcome.json"))
     assert await around.gone(agent, signal.SIGTERM) == 0, around.said()
     assert not around.registry.left, "a stopped agent comes back, it does not leave"
 
@@ -282,3 +287,33 @@ async def test_signal_ends_a_worker_that_still_waits_for_its_server(around: Surr
     while "settings" not in around.said():  # noqa: ASYNC110 - a file has no event
         await asyncio.sleep(0.05)
     assert await around.gone(agent, signal.SIGTERM) in {0, -signal.SIGTERM}
+
+
+@pytest.mark.parametrize(
+    ("point", "ended", "made"),
+    [
+        ("runner.apply.before_start", "BATCH_OUTCOME_LOST", 0),
+        ("runner.apply.after_start", "BATCH_OUTCOME_LOST", 0),
+        ("runner.finish.before", "BATCH_OUTCOME_LOST", 2),
+        ("runner.finish.after", "BATCH_OUTCOME_SUCCEEDED", 2),
+    ],
+)
+async def test_runner_that_dies_at_a_named_point(around: Surroundings, point: str, ended: str, made: int) -> None:
+    ledger = around.home / "ledger"
+    first = around.start()
+    await planned(around, slow_code(ledger, count=2, seconds=0))
+    await around.gone(first, signal.SIGTERM)
+    around.start(STACKLY_CRASH=point)
+    assert await (await around.ask(APPLY)) == ended, around.said()
+    assert len(noted(ledger, "begin")) == len(noted(ledger, "end")) == made, "nothing twice"
+    assert len(around.runner.finished) == 1
+    assert not around.runner.finished[-1].suspects
+    kept = json.loads(around.runner.state or b'{"resources": []}')["resources"]
+    assert len(kept) == made, "nothing lost"
+
+
+async def test_batch_that_was_never_here_is_gone(around: Surroundings) -> None:
+    around.start()
+    await around.registry.until(lambda fake: bool(fake.heartbeats))
+    around.tasks.held = False
+    assert await (await around.attach()) == "BATCH_OUTCOME_GONE", around.said()

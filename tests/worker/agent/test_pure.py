@@ -1,6 +1,8 @@
 """What the worker decides without asking anybody: times, versions, files, streams."""
 
+import fcntl
 import json
+import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from stackly.v1 import worker_registry_pb2
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1 import tasks_pb2
-from stackly_worker.agent import capabilities, rotation
+from stackly_worker.agent import capabilities, places, rotation
 from stackly_worker.agent.folders import Folders
 from stackly_worker.agent.joinfile import JoinFile, JoinFileError
 from stackly_worker.runner import streams
@@ -149,3 +151,16 @@ def test_batches_keep_their_names(tmp_path: Path) -> None:
     assert latest.path.name == "e10"
     with pytest.raises(ValueError, match="cannot name"):
         folders.new(tasks_pb2.BatchRef(run_id="../x", batch="b1"), 1)
+
+
+def test_old_places_go_unless_they_hold_something(tmp_path: Path) -> None:
+    for name in ("old", "held", "unsent"):
+        (tmp_path / name / "state").mkdir(parents=True)
+    (tmp_path / "unsent/state/unsent-1.tfstate").write_text("{}")
+    later = time.time() + places.KEPT_SECONDS + 60
+    assert places.prune(tmp_path) == [], "nothing is old yet"
+    with (tmp_path / "held/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert places.prune(tmp_path, later) == ["old"]
+    assert places.prune(tmp_path, later) == ["held"]
+    assert [path.name for path in tmp_path.iterdir()] == ["unsent"]

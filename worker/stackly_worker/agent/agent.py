@@ -94,7 +94,7 @@ class Agent:
     def _set_up(self) -> None:
         self._keys = KeyRing(self._fetch_keys)
         self._batches = self.batches_of(self._line, self._facts, self.store.ca())
-        self._batches.folders.prune()
+        self._batches.tidy()
         self._tasks = Tasks(self._batches, self._at_once)
         self._queues = Queues(self._tasks.activities, self.slots, self.clock)
         self._rotation = Rotation(self.clock, self._certificate_life, self._rotate)

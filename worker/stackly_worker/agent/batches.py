@@ -13,6 +13,7 @@ import grpc.aio
 from stackly.worker.v1 import tasks_pb2
 from stackly.worker.v1 import worker_task_service_pb2 as messages
 from stackly_worker import wire
+from stackly_worker.agent import places
 from stackly_worker.agent.folders import BatchFolder, Folders
 from stackly_worker.agent.line import CALL, Line, judged, patient
 from stackly_worker.agent.pool import Pool
@@ -64,6 +65,11 @@ class Batches:
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.slots)
         self.folders = Folders(self.home / "batches")
+
+    def tidy(self) -> None:
+        """Remove what is old and needed by nobody."""
+        self.folders.prune()
+        places.prune(self.home / "work")
 
     def equip(self, engines: Iterable[Engine]) -> None:
         """Runners started from now on get these engines."""
@@ -143,6 +149,8 @@ class Batches:
             await exited(pid)
             self.pool.fill()
         ended = folder.ended()
+        if ended is not None and ended.acknowledged:
+            await asyncio.to_thread(folder.strip)
         if ended is not None and (ended.acknowledged or ended.outcome == GONE):
             return ended.outcome
         return None

@@ -58,6 +58,11 @@ class BatchFolder:
         outcome: tasks_pb2.BatchOutcome = getattr(tasks_pb2, note["outcome"])
         return Ended(outcome, bool(note["acknowledged"]))
 
+    def strip(self) -> None:
+        """Remove what Terraform printed, which is not redacted, once nobody can need it any more."""
+        for journal in self.path.glob("*/argv.json"):
+            shutil.rmtree(journal.parent, ignore_errors=True)
+
 
 @dataclass(frozen=True)
 class Folders:

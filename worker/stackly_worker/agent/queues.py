@@ -80,6 +80,8 @@ class Queues:
             try:
                 # asked first, as the SDK holds the place of a worker that fails to start: no second one may follow it
                 await self._find_namespace()
+                if queue.leaving:
+                    return
                 queue.worker = self._worker(name)
                 await queue.worker.run()
             except Exception:  # noqa: BLE001 - whatever a worker died of, its queue must not stay unserved
