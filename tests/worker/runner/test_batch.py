@@ -278,7 +278,8 @@ async def test_cancel_during_an_apply_keeps_the_state(make_batch: Make, tmp_path
     assert outcome.status == "cancelled"
     assert in_state(plane.state) == entries(made, "end")
     begun = {f'terraform_data.r["{key}"]' for key in set(entries(made, "begin")) - set(entries(made, "end"))}
-    assert set(outcome.suspects) == (begun if renewal.force else set())
+    # a kill may fall between a provisioner's end and Terraform's word on it: such a resource is named too
+    assert begun <= set(outcome.suspects) if renewal.force else not outcome.suspects
     if renewal.force:
         assert "may exist without being in the state" in plane.text
 
