@@ -61,6 +61,11 @@ class Attempts:
         """A stream gave a record: its failures in a row begin anew."""
         self.failures = 0
 
+    @property
+    def pause(self) -> float:
+        """Seconds before a stream that ended well is taken up again."""
+        return self.policy.first
+
     def delay(self, error: StacklyError) -> float | None:
         """Seconds until the next attempt; None: the error stands."""
         if not may_repeat(error, self.idempotency) or self.failures + 1 >= self.policy.attempts:

@@ -273,6 +273,40 @@ async def test_a_watch_goes_on_after_a_good_end(api: FakeStackly) -> None:
     assert seen == [1, 2, 3, 4, 5, 6, 7]
 
 
+async def test_a_server_that_ends_each_stream_at_once_is_not_stormed(api: FakeStackly) -> None:
+    asked: list[float] = []
+
+    def ends(_request: Any, _context: grpc.ServicerContext) -> Any:
+        asked.append(time.monotonic())
+        if len(asked) == 4:
+            raise Refused(CODE.OUT_OF_RANGE, "RESUME_EXPIRED")
+        yield events_service_pb2.WatchEventsResponse(resume_token="1", end=status_pb2.Status())
+
+    api.handlers["WatchEvents"] = ends
+    async with client(api, retries=RetryPolicy(first=0.1)) as s:
+        with pytest.raises(errors.ResumeExpired):
+            async for _ in s.events.watch():
+                pass
+    assert asked[-1] - asked[0] >= 0.3
+
+
+async def test_polls_without_news_are_not_stormed(api: FakeStackly) -> None:
+    asked: list[float] = []
+
+    def at_once(request: Any, context: grpc.ServicerContext) -> Any:
+        asked.append(time.monotonic())
+        request.timeout.Clear()
+        return api.wait_run(request, context)
+
+    async with client(api) as s:
+        run = await (await s.stacks.get("hello")).deploy()
+        await run.wait("waiting", "10s")
+        api.handlers["WaitRun"] = at_once
+        with pytest.raises(errors.WaitTimeout):
+            await run.wait(timeout=1.0, approval="wait")
+    assert len(asked) < 10
+
+
 async def test_an_export_is_whole_or_an_error(api: FakeStackly) -> None:
     async with client(api) as s:
         assert await s.state("hello").export() == STATE

@@ -10,7 +10,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = Path(__file__).with_name("typed_sample.py")
-# With some air: the machine does other things too. The goals are 250 ms each.
 SECONDS = 0.25
 
 WHOLE = """
@@ -42,8 +41,8 @@ def test_the_whole_package_needs_nothing_of_google_nor_of_ours() -> None:
 
 
 def quickest(code: str) -> float:
-    """Seconds of the best of five fresh processes."""
-    timed = f"import time; began = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
+    """Seconds of processor of the best of five fresh processes: other work on the machine counts little."""
+    timed = f"import time; began = time.process_time()\n{code}\nprint(time.process_time() - began)"
     return min(float(python("-c", timed)) for _ in range(5))
 
 

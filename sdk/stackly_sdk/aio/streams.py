@@ -52,6 +52,8 @@ class AsyncStream(Generic[Q, R]):
                     if over or getattr(record, "end", None) is None:
                         self._given += 1
                         yield record
+                if not over:
+                    await sleep(self._attempts.pause)  # a server that ends each stream at once is not stormed
             except StacklyError as error:
                 delay = self._attempts.delay(error)
                 if delay is None or (self._method.resume is None and self._given):
@@ -78,7 +80,8 @@ class AsyncStream(Generic[Q, R]):
         raise Unavailable("the stream was cut before its end record")
 
     def _advance(self, record: Any) -> None:
-        self._attempts.succeeded()
+        if getattr(record, "end", None) is None:
+            self._attempts.succeeded()
         if self._method.resume is None:
             return
         asked, told = self._method.resume

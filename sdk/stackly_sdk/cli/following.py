@@ -115,13 +115,11 @@ class Follower:
     def _read_changes(self) -> None:
         run = self._run
         self._news.put((self._show_run, run))
-        import datetime as dt
+        from stackly_sdk._gen.blocking.waiters import poll
+        from stackly_sdk._gen.stackly.v1 import WaitUntil
 
         while not run.done:
-            response = self._client.runs.api.wait_run(
-                name=run.name, etag=run.etag, server_timeout=dt.timedelta(seconds=55), timeout=65.0
-            )
-            run = response.run or run
+            run = poll(self._client.runs.api, run, WaitUntil.DONE, run.etag).run or run
             self._news.put((self._show_run, run))
 
     def _read_log(self) -> None:

@@ -53,6 +53,8 @@ class Stream(Generic[Q, R]):
                     if over or getattr(record, "end", None) is None:
                         self._given += 1
                         yield record
+                if not over:
+                    sleep(self._attempts.pause)  # a server that ends each stream at once is not stormed
             except StacklyError as error:
                 delay = self._attempts.delay(error)
                 if delay is None or (self._method.resume is None and self._given):
@@ -79,7 +81,8 @@ class Stream(Generic[Q, R]):
         raise Unavailable("the stream was cut before its end record")
 
     def _advance(self, record: Any) -> None:
-        self._attempts.succeeded()
+        if getattr(record, "end", None) is None:
+            self._attempts.succeeded()
         if self._method.resume is None:
             return
         asked, told = self._method.resume
