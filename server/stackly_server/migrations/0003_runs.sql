@@ -117,7 +117,6 @@ CREATE TABLE run_batches (
     nonce text NOT NULL,
     worker_id uuid,
     epoch bigint NOT NULL DEFAULT 0,
-    token_hash bytea,
     lease_expires_at timestamptz,
     start_token uuid,
     apply_started_at timestamptz,
@@ -133,7 +132,21 @@ CREATE TABLE run_batches (
     CHECK ((finished_at IS NOT NULL) = (status IN ('SUCCEEDED', 'FAILED', 'CANCELED')))
 );
 CREATE INDEX run_batches_leased ON run_batches (account_id, lease_expires_at) WHERE status = 'RUNNING';
-CREATE UNIQUE INDEX run_batches_token ON run_batches (account_id, token_hash) WHERE token_hash IS NOT NULL;
+
+-- Tokens of runners, one for each epoch. An old one still says who calls: its state writes go to quarantine.
+CREATE TABLE run_tokens (
+    account_id uuid NOT NULL REFERENCES accounts,
+    token_hash bytea NOT NULL,
+    run_id uuid NOT NULL,
+    plan_number int NOT NULL,
+    phase text NOT NULL,
+    batch text NOT NULL,
+    epoch bigint NOT NULL,
+    worker_id uuid NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account_id, token_hash),
+    FOREIGN KEY (account_id, run_id, plan_number, phase, batch) REFERENCES run_batches
+);
 
 CREATE TABLE log_chunks (
     account_id uuid NOT NULL REFERENCES accounts,

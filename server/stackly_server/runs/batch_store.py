@@ -6,6 +6,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, kwargs_row
 
+from stackly_server.access import Batch
 from stackly_server.runs.model import BatchRow, BatchStatus, Outcome, Phase
 
 Connection = AsyncConnection[TupleRow]
@@ -67,30 +68,44 @@ async def of_run(conn: Connection, account_id: UUID, run_id: UUID) -> list[Batch
         return await cursor.fetchall()
 
 
-async def by_token(conn: Connection, account_id: UUID, token_hash: bytes) -> BatchRow | None:
-    """The batch that a run token stands for."""
-    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
-        await cursor.execute(
-            f"SELECT {_BATCH} FROM run_batches WHERE account_id = %s AND token_hash = %s",  # noqa: S608
-            (account_id, token_hash),
-        )
-        return await cursor.fetchone()
+async def insert_token(conn: Connection, account_id: UUID, batch: BatchRow, token_hash: bytes) -> None:
+    """Makes a token good for a batch under its present epoch and worker."""
+    await conn.execute(
+        """
+        INSERT INTO run_tokens (account_id, token_hash, run_id, plan_number, phase, batch, epoch, worker_id)
+        VALUES (%(account)s, %(token)s, %(run)s, %(number)s, %(phase)s, %(batch)s, %(epoch)s, %(worker)s)
+        """,
+        _key(account_id, batch, token=token_hash, epoch=batch.epoch, worker=batch.worker_id),
+    )
+
+
+async def by_token(conn: Connection, account_id: UUID, token_hash: bytes) -> tuple[Batch, UUID] | None:
+    """The batch that a run token stands for, under the epoch that it was given for; and its worker then."""
+    cursor = await conn.execute(
+        """
+        SELECT run_id, plan_number, phase, batch, epoch, worker_id FROM run_tokens
+        WHERE account_id = %s AND token_hash = %s
+        """,
+        (account_id, token_hash),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else (Batch(*row[:5]), row[5])
 
 
 async def claim(
-    conn: Connection, account_id: UUID, batch: BatchRow, *, worker_id: UUID, epoch: int, token_hash: bytes, lease: int
+    conn: Connection, account_id: UUID, batch: BatchRow, *, worker_id: UUID, epoch: int, lease: int
 ) -> BatchRow | None:
     """Gives a batch to a worker under a new epoch, if it is as it was read. None: somebody was faster."""
     async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
         await cursor.execute(
             f"""
             UPDATE run_batches SET status = 'RUNNING', worker_id = %(worker)s, epoch = %(epoch)s,
-                token_hash = %(token)s, lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s),
+                lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s),
                 started_at = coalesce(started_at, clock_timestamp())
             WHERE {_KEY} AND status IN ('QUEUED', 'RUNNING') AND epoch = %(before)s
             RETURNING {_BATCH}
             """,  # noqa: S608
-            _key(account_id, batch, worker=worker_id, epoch=epoch, token=token_hash, lease=lease, before=batch.epoch),
+            _key(account_id, batch, worker=worker_id, epoch=epoch, lease=lease, before=batch.epoch),
         )
         return await cursor.fetchone()
 
@@ -99,7 +114,7 @@ async def requeue(conn: Connection, account_id: UUID, batch: BatchRow, nonce: st
     """Takes a batch from a silent worker: a new nonce, a new epoch; never one whose apply began."""
     cursor = await conn.execute(
         f"""
-        UPDATE run_batches SET status = 'QUEUED', worker_id = NULL, token_hash = NULL, lease_expires_at = NULL,
+        UPDATE run_batches SET status = 'QUEUED', worker_id = NULL, lease_expires_at = NULL,
             epoch = epoch + 1, nonce = %(nonce)s
         WHERE {_KEY} AND status IN ('QUEUED', 'RUNNING') AND epoch = %(before)s AND apply_started_at IS NULL
         """,  # noqa: S608

@@ -46,17 +46,16 @@ class BatchService:
         self._lease_seconds = lease_seconds
 
     async def identify(self, token: str) -> Subject:
-        """The runner behind a run token. A token that another claim replaced is a lost lease."""
+        """The runner behind a run token. One of an earlier epoch still says who calls; what it may do is asked by `held`."""
         account_id = _account_of(token)
         async with self._db.read(account_id) as conn:
-            batch = await batch_store.by_token(conn, account_id, _hash(token))
-            if batch is None:
-                raise Conflict("LEASE_LOST", "This batch belongs to another runner now, or is no more.")
+            found = await batch_store.by_token(conn, account_id, _hash(token))
+            if found is None:
+                raise Unauthenticated("TOKEN_INVALID", "This is no run token of ours.")
             account = await account_name(conn)
-        return Subject(
-            Kind.RUN, account_id, account, f"runs/{batch.run_id}/{batch.step}", worker_id=batch.worker_id,
-            batch=Batch(batch.run_id, batch.plan_number, batch.phase.value, batch.batch, batch.epoch),
-        )  # fmt: skip
+        batch, worker_id = found
+        actor = f"runs/{batch.run_id}/{batch.phase.lower()}-{batch.plan_number}-{batch.batch}"
+        return Subject(Kind.RUN, account_id, account, actor, worker_id=worker_id, batch=batch)
 
     async def claim(self, subject: Subject, ref: Batch, nonce: str) -> Lease:
         """Gives a batch to a worker whose proved capabilities fit, for a task that it got."""
@@ -133,11 +132,13 @@ class BatchService:
     async def write_state(
         self, subject: Subject, serial: int, lineage: str, sha256: str, data: bytes
     ) -> Refusal | None:
-        """A new whole state document. None: taken. Else it is kept aside."""
+        """A new whole state document. None: taken. Else it is kept aside, also when the lease was lost meanwhile."""
+        mine = _batch(subject)
         async with self._db.read(subject.tenant) as conn:
-            run, state, batch = await self.held(conn, subject)
-        new = NewState(state.id, run.id, batch.epoch, serial, lineage, sha256)
-        return await self._states.write(subject, new, data)
+            run, state, _ = await self._load(conn, subject.tenant, mine)
+        if mine.phase != Phase.APPLY:
+            raise Denied("PERMISSION_DENIED", "Only an apply writes state.")
+        return await self._states.write(subject, NewState(state.id, run.id, mine.epoch, serial, lineage, sha256), data)
 
     async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
@@ -234,11 +235,11 @@ class BatchService:
 
     async def _claim(self, tx: Transaction, batch: BatchRow, worker_id: UUID, epoch: int, token: str) -> BatchRow:
         claimed = await batch_store.claim(
-            tx.conn, tx.account_id, batch, worker_id=worker_id, epoch=epoch, token_hash=_hash(token),
-            lease=self._lease_seconds,
+            tx.conn, tx.account_id, batch, worker_id=worker_id, epoch=epoch, lease=self._lease_seconds
         )  # fmt: skip
         if claimed is None:
             raise Conflict("LEASE_LOST", "Another was faster.")
+        await batch_store.insert_token(tx.conn, tx.account_id, claimed, _hash(token))
         return claimed
 
     async def _begun(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, worker_id: UUID) -> None:
