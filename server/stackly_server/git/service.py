@@ -31,6 +31,8 @@ from stackly_server.limits import WEBHOOK_BYTES
 
 _NOBODY = secrets.token_bytes(32)
 """Signs for repositories that nobody connected, so that an answer takes as long as for one that somebody did."""
+_REFUSAL_SECONDS = 0.05
+"""No refusal comes sooner: how long the look-ups took must not tell which repositories are connected."""
 _THREAD_BYTES = 256 * 1024
 _OUTCOME_CHARACTERS = 500
 
@@ -159,7 +161,9 @@ class GitService:
     # --- inside
 
     async def _known(self, delivery: Delivery, body: bytes) -> tuple[Hooked, Mapping[str, object]]:
-        """The repository that signed a body, and its JSON. Whatever is wrong, the answer is the same."""
+        """The repository that signed a body, and its JSON. Whatever is wrong, the answer is the same, at the same time."""
+        loop = asyncio.get_running_loop()
+        earliest = loop.time() + _REFUSAL_SECONDS
         try:
             payload = parsed(body) if len(body) < _THREAD_BYTES else await asyncio.to_thread(parsed, body)
             external_id = external_id_of(payload)
@@ -169,6 +173,7 @@ class GitService:
         secret = hooked.secret.encode() if hooked else _NOBODY
         fits = await asyncio.to_thread(signature_fits, secret, body, delivery.signature)
         if hooked is None or not fits:
+            await asyncio.sleep(earliest - loop.time())
             raise Unauthenticated("SIGNATURE_INVALID", "The signature does not fit, or nobody connected the repository.")
         return hooked, payload
 

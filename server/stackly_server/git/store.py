@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,11 @@ class InboxRow:
     delivery_id: str
     body_sha256: bytes
     ref: str
+    received_at: datetime
     handled: bool
 
 
-_INBOX = "id, repository_id, delivery_id, body_sha256, ref, handled_at IS NOT NULL AS handled"
+_INBOX = "id, repository_id, delivery_id, body_sha256, ref, received_at, handled_at IS NOT NULL AS handled"
 
 
 async def account_name(conn: Connection) -> str:
@@ -65,13 +67,17 @@ async def inbox_row(conn: Connection, inbox_id: UUID) -> InboxRow | None:
 
 
 async def newer_waits(conn: Connection, row: InboxRow) -> bool:
-    """Whether a later delivery of the same branch is still to be taken up: it will see all that this one would."""
+    """Whether a later delivery of the same branch is still to be taken up: it will see all that this one would.
+
+    Later is by the clock of Postgres: our ids come from several clocks, and one that is only thought to be later may have
+    looked at the branch before this one was sent.
+    """
     cursor = await conn.execute(
         """
         SELECT EXISTS (SELECT FROM inbox
-            WHERE repository_id = %s AND ref = %s AND id > %s AND handled_at IS NULL)
+            WHERE repository_id = %s AND ref = %s AND (received_at, id) > (%s, %s) AND handled_at IS NULL)
         """,
-        (row.repository_id, row.ref, row.id),
+        (row.repository_id, row.ref, row.received_at, row.id),
     )
     found = await cursor.fetchone()
     return bool(found and found[0])

@@ -20,6 +20,8 @@ from stackly_server.states.service import StateService
 
 __all__ = ["Blueprint", "NewStackState", "ShownState", "StackService", "StackState", "StackStateChange"]
 
+_TRIES = 5
+
 
 class Keys(Protocol):
     """Seals and opens under the account's data keys."""
@@ -98,19 +100,15 @@ class StackService:
         require(subject, "stacks.write", name)
         check_variables(change.variables or Variables({}, {}))
         check_labels(change.labels or {})
-        async with self._db.read(subject.tenant) as conn:
-            before = await self.state_by_name(conn, subject, name)
-        if change.etag and change.etag != before.etag:
-            raise _mismatch(name, before)
-        after, secrets = await self._changed(subject.tenant, before, change)
-        async with self._db.transaction(subject) as tx:
-            state = await state_store.change(tx.conn, after)
-            if state is None:
-                raise await self._why_not(tx.conn, subject, name)
-            tx.tell("stack_state.updated", name)
-            shown = (await show(tx.conn, self._states, subject.account, [state]))[0]
-            tx.result = replace(shown, secrets=secrets)
-            return tx.result  # type: ignore[no-any-return]
+        for _ in range(_TRIES):
+            async with self._db.read(subject.tenant) as conn:
+                before = await self.state_by_name(conn, subject, name)
+            if change.etag and change.etag != before.etag:
+                raise _mismatch(name, before)
+            shown = await self._update(subject, name, before, change)
+            if shown is not None:
+                return shown
+        raise Conflict("CONCURRENT_CHANGE", f"{name} is being changed by others; try again.")
 
     async def delete(self, subject: Subject, name: str, etag: str, *, force: bool) -> ShownState:
         """Deletes it for 30 days, then for good. Deleting it again gives the same."""
@@ -228,6 +226,27 @@ class StackService:
             raise NotFound("stack code", name)
         return found
 
+    async def _update(
+        self, subject: Subject, name: str, before: StackState, change: StackStateChange
+    ) -> ShownState | None:
+        """Writes a change over the version that was read; None when it is another by now."""
+        after, secrets = await self._changed(subject.tenant, before, change)
+        async with self._db.transaction(subject) as tx:
+            state = await state_store.change(tx.conn, after)
+            if state is None:
+                await self._check_there(tx.conn, subject, name)
+                return None
+            tx.tell("stack_state.updated", name)
+            shown = (await show(tx.conn, self._states, subject.account, [state]))[0]
+            tx.result = replace(shown, secrets=secrets)
+            return tx.result  # type: ignore[no-any-return]
+
+    async def _check_there(self, conn: Connection, subject: Subject, name: str) -> None:
+        """Refuses a change of a deleted stack state."""
+        state = await self.state_by_name(conn, subject, name)
+        if state.deleted_at is not None:
+            raise NotNow("STACK_STATE_GONE", f"{name} is deleted.", status=state.status)
+
     async def _changed(
         self, account_id: UUID, before: StackState, change: StackStateChange
     ) -> tuple[StackState, tuple[str, ...]]:
@@ -254,12 +273,6 @@ class StackService:
         if not secret:
             return None
         return await self._keys.seal(account_id, "secret", _place(id_), json.dumps(dict(secret)).encode())
-
-    async def _why_not(self, conn: Connection, subject: Subject, name: str) -> Conflict | NotNow:
-        state = await self.state_by_name(conn, subject, name)
-        if state.deleted_at is not None:
-            return NotNow("STACK_STATE_GONE", f"{name} is deleted.", status=state.status)
-        return _mismatch(name, state)
 
     async def _with_secrets(self, account_id: UUID, shown: list[ShownState]) -> list[ShownState]:
         """With the names of secret variables, which are sealed beside the values."""

@@ -4,9 +4,12 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from git_repos import Repo
 from pushing import MODULE, STACK, World
 from stackly_server.accounts.repositories import NewRepository, Repositories
+from stackly_server.errors import NotNow
 from stackly_server.git.sources import Sources
 
 if TYPE_CHECKING:
@@ -86,9 +89,6 @@ async def test_an_emptied_mirror_is_filled_again(world: World, tmp_path: Path) -
 async def test_trees_of_another_account_are_not_there(world: World, rival: "Tenant") -> None:
     commit = world.commit({"stackly.hcl": STACK, "main.tf": MODULE})
     await world.sources.tree(world.dev.account_id, world.repository.id, commit)
-    try:
+    with pytest.raises(NotNow) as caught:
         await world.sources.tree(rival.account_id, world.repository.id, commit)
-    except Exception as error:  # noqa: BLE001
-        assert getattr(error, "reason", "") == "REPOSITORY_NOT_CONNECTED"
-    else:
-        raise AssertionError("another account's tree was given")
+    assert caught.value.reason == "REPOSITORY_NOT_CONNECTED"

@@ -1,16 +1,23 @@
 """Deliveries: good ones once, bad ones never."""
 
+import asyncio
 import json
+from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from google.api.httpbody_pb2 import HttpBody
 
+from api import reason
 from pushing import MODULE, STACK, World
-from stackly.ingress.v1 import webhook_service_pb2
+from stackly.ingress.v1 import webhook_service_pb2, webhook_service_pb2_grpc
 from stackly_server.access import Kind, Subject
 from stackly_server.errors import AlreadyExists, Invalid, StacklyError, Unauthenticated
 from stackly_server.git.service import GitService, Receipt
 from stackly_server.git.web import WebhookServicer
+
+if TYPE_CHECKING:
+    from api import Api
 
 
 async def inbox(world: World) -> list[tuple[str, str]]:
@@ -147,6 +154,27 @@ async def test_a_disconnected_repository_is_unknown(world: World) -> None:
     repositories = Repositories(ground.database, ground.keys, ground.pages, ground.routes, ground.clock, [])
     await repositories.disconnect(world.subject, world.repository_name)
     assert (await refused(world.git, world.headers(body), body)).reason == "SIGNATURE_INVALID"
+
+
+async def test_a_delivery_through_the_door_and_a_large_one(world: World, api: "Api") -> None:
+    stub = webhook_service_pb2_grpc.WebhookServiceStub(api.channel)
+    for delivery, padding in (("small", 0), ("large", 6 * 2**20)):
+        body = world.body("a" * 40, padding="x" * padding)
+        request = webhook_service_pb2.ReceiveGitHubWebhookRequest(payload=HttpBody(data=body))
+        answer = await stub.ReceiveGitHubWebhook(request, metadata=list(world.headers(body, delivery=delivery).items()))
+        assert json.loads(answer.data)["accepted"]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.ReceiveGitHubWebhook(request, metadata=list(world.headers(body, secret="x").items()))
+        assert (caught.value.code(), reason(caught.value)) == (grpc.StatusCode.UNAUTHENTICATED, "SIGNATURE_INVALID")
+    assert [delivery for delivery, _ in await inbox(world)] == ["small", "large"]
+
+
+async def test_refusals_take_their_time(world: World) -> None:
+    loop = asyncio.get_running_loop()
+    for body in (world.body("a" * 40), world.body("a" * 40).replace(b"4711", b"4712"), b"no json"):
+        begun = loop.time()
+        await refused(world.git, world.headers(body, secret="another"), body)
+        assert loop.time() - begun >= 0.05
 
 
 async def test_the_servicer_answers_json(world: World) -> None:

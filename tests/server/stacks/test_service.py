@@ -1,5 +1,6 @@
 """Stack states: made, changed, deleted, brought back; and what runs tell of them."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -110,6 +111,19 @@ async def test_an_etag_is_checked_and_changes_with_each_change(world: World, net
     with pytest.raises(Conflict) as caught:
         await world.stacks.update(world.subject, NAME, StackStateChange({"a": "c"}, etag=net.state.etag))
     assert caught.value.reason == "ETAG_MISMATCH"
+
+
+async def test_changes_without_an_etag_do_not_disturb_one_another(world: World, net: ShownState) -> None:
+    changes = [StackStateChange(variables=Variables({f"v{n}": str(n)}, {})) for n in range(4)]
+    await asyncio.gather(*(world.stacks.update(world.subject, NAME, change) for change in changes))
+    assert dict((await world.stacks.get(world.subject, NAME)).state.variables) == {f"v{n}": str(n) for n in range(4)}
+
+
+async def test_a_deleted_one_is_not_changed(world: World, net: ShownState) -> None:
+    await world.stacks.delete(world.subject, NAME, "", force=False)
+    with pytest.raises(NotNow) as caught:
+        await world.stacks.update(world.subject, NAME, StackStateChange({"a": "b"}))
+    assert caught.value.reason == "STACK_STATE_GONE"
 
 
 async def test_people_make_stack_states_of_a_code(world: World, net: ShownState) -> None:
