@@ -70,6 +70,7 @@ class BatchService:
             await self._workers.require_fit(tx.conn, subject, state.namespace_id, run.selector_hash)
             epoch = await self._next_epoch(tx, run, state, batch)
             claimed = await self._claim(tx, batch, subject.worker_id, epoch, token)
+            tx.tell("run.claimed", self._progress.name(tx, state, run), step=batch.step, epoch=str(epoch))
             await self._begun(tx, run, state, claimed, subject.worker_id)
         crash_point("api.claim.after_commit")
         return Lease(token, epoch, self._lease_seconds, str(state.id))
@@ -83,6 +84,7 @@ class BatchService:
                 raise Conflict("LEASE_LOST", "This batch is no longer this worker's.")
             epoch = await self._next_epoch(tx, run, state, batch)
             await self._claim(tx, batch, batch.worker_id, epoch, token)
+            tx.tell("run.reclaimed", self._progress.name(tx, state, run), step=batch.step, epoch=str(epoch))
         return Lease(token, epoch, self._lease_seconds, str(state.id))
 
     async def status(self, subject: Subject, ref: Batch) -> BatchRow:

@@ -159,6 +159,7 @@ class JoinService:
         signed = await self._issuer.sign_worker(csr, name, self._plant.certificate_seconds)
         bundle = await self.trust_bundle()
         async with self._db.transaction(actor) as tx:
+            await token_store.rebind(tx.conn, worker.id, key)
             serial = plain_serial(signed.serial)
             kept = await store.keep_certificate(tx.conn, worker, key, serial, ends_at(signed.certificate))
             if kept is None:  # put out meanwhile: the certificate never leaves us

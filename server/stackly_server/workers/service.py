@@ -52,11 +52,13 @@ class WorkerService:
 
     async def payload_keys(self, subject: Subject) -> list[DataKey]:
         """The keys of Temporal payloads, newest first, for a worker that proved what it can do."""
-        async with self._db.read(subject.tenant) as conn:
-            worker = await store.find(conn, subject.worker_id) if subject.worker_id else None
-        if worker is None or not worker.verified.engines or not worker.known:
-            raise NotNow("CAPABILITY_MISMATCH", "Answer the challenge first.")
-        return await self._keys.all(subject.tenant, "payload")
+        keys = await self._keys.all(subject.tenant, "payload")
+        async with self._db.transaction(subject) as tx:
+            worker = await store.find(tx.conn, subject.worker_id) if subject.worker_id else None
+            if worker is None or not worker.verified.engines or not worker.known:
+                raise NotNow("CAPABILITY_MISMATCH", "Answer the challenge first.")
+            tx.tell("worker.keys_read", worker.name, version=str(keys[0].version))
+        return keys
 
     # --- selectors, for the rooms above
 

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg import errors
 from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from stackly_server.database import Connection
+from stackly_server.errors import AlreadyExists
 from stackly_server.workers.model import Capabilities, Challenge, Selector, Worker, WorkerStatus
 
 _SHOWN = """
@@ -178,7 +180,10 @@ def _facts(arrival: Arrival) -> dict[str, Any]:
 async def keep_certificate(
     conn: Connection, worker: Worker, key: bytes, serial: str, expires_at: datetime
 ) -> Worker | None:
-    """A certificate for a key that is the worker's from now on. None: it is evicted, banned or gone."""
+    """A certificate for a key that is the worker's from now on. None: it is evicted, banned or gone.
+
+    AlreadyExists, when another worker has that key.
+    """
     sql = f"""
         WITH changed AS (
             UPDATE workers SET key_sha256 = %(key)s, certificate_serial = %(serial)s, certificate_expires_at = %(expires)s,
@@ -187,10 +192,11 @@ async def keep_certificate(
         ), kept AS (
             INSERT INTO worker_certificates (account_id, serial, worker_id, expires_at)
             SELECT account_id, %(serial)s, id, %(expires)s FROM changed
-        ), bound AS (
-            UPDATE join_tokens SET key_sha256 = %(key)s WHERE worker_id IN (SELECT id FROM changed)
         ) {_CHANGED}"""  # noqa: S608  (constants of this file)
-    return await _one(conn, sql, {"id": worker.id, "key": key, "serial": serial, "expires": expires_at})
+    try:
+        return await _one(conn, sql, {"id": worker.id, "key": key, "serial": serial, "expires": expires_at})
+    except errors.UniqueViolation as error:
+        raise AlreadyExists("ALREADY_EXISTS", "Another worker has this key.") from error
 
 
 # --- proving and living

@@ -117,6 +117,18 @@ async def bind(conn: Connection, token_id: UUID, worker_id: UUID) -> None:
     await conn.execute("UPDATE join_tokens SET worker_id = %s WHERE id = %s", (worker_id, token_id))
 
 
+async def rebind(conn: Connection, worker_id: UUID, key: bytes) -> None:
+    """Lets the token of a worker answer the worker's new key instead.
+
+    It comes before the worker's row is changed: tokens are locked before workers everywhere, or two calls would wait for
+    each other.
+    """
+    await conn.execute(
+        "UPDATE join_tokens SET key_sha256 = %(key)s WHERE worker_id = %(worker)s AND key_sha256 <> %(key)s",
+        {"key": key, "worker": worker_id},
+    )
+
+
 async def forget(conn: Connection, seconds: int) -> int:
     """Deletes tokens, and their routes, that ended that long ago and by which no worker is known that could come again."""
     cursor = await conn.execute(

@@ -27,6 +27,7 @@ if _version_not_supported:
 
 class RunnerServiceStub:
     """Calls of runners, by the token of their batch. Each call is checked against the batch and its epoch in SQL.
+    What they read is audited by the entry of ClaimBatch, which gave the right to it.
     """
 
     def __init__(self, channel):
@@ -89,6 +90,7 @@ class RunnerServiceStub:
 
 class RunnerServiceServicer:
     """Calls of runners, by the token of their batch. Each call is checked against the batch and its epoch in SQL.
+    What they read is audited by the entry of ClaimBatch, which gave the right to it.
     """
 
     def GetBatchSpec(self, request, context):
@@ -236,6 +238,7 @@ def add_RunnerServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RunnerService:
     """Calls of runners, by the token of their batch. Each call is checked against the batch and its epoch in SQL.
+    What they read is audited by the entry of ClaimBatch, which gave the right to it.
     """
 
     @staticmethod
