@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,6 +85,10 @@ class Mirror:
     async def content(self, object_id: str, limit: int) -> bytes:
         """A file's content of at most `limit` bytes; see `TreeReader.content`."""
         return await asyncio.to_thread(self.reader.content, object_id, limit)
+
+    async def contents(self, object_ids: Sequence[str], limit: int) -> dict[str, bytes]:
+        """The contents of many files at once, each of at most `limit` bytes; see `TreeReader.content`."""
+        return await asyncio.to_thread(self.reader.contents, object_ids, limit)
 
     async def fetch(self) -> None:
         """Brings all branches to where the remote has them; branches gone there go here too. Kept commits stay.

@@ -1,6 +1,6 @@
 """Repositories as the rest of Stackly sees them: mirrors on disk, trees and contents kept in the database."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -21,6 +21,8 @@ KEPT_BYTES = 8 * 2**20
 """Larger files are read from the mirror each time."""
 TREE = "tree-"
 """How the codes of findings begin that are about the whole tree, not about one stack."""
+_BATCH_BYTES = 8 * 2**20
+_BATCH_ENTRIES = 256
 _FINDINGS_MAX = 50
 _REMEMBERED = 64
 
@@ -98,21 +100,17 @@ class Sources:
         self, account_id: UUID, repository_id: UUID, object_id: str, limit: int = limits.TREE_BYTES
     ) -> bytes:
         """The bytes of a file, or the target of a link. Whoever asks has seen the object's id in a tree."""
-        async with self._db.read(account_id) as conn:
-            kept = await store.find_content(conn, repository_id, object_id)
-        if kept is not None:
-            return kept
-        mirror = await self._mirror(account_id, repository_id)
-        with told():
-            try:
-                content = await mirror.content(object_id, limit)
-            except GitMissingError:  # the mirror was emptied
-                await mirror.fetch()
-                content = await mirror.content(object_id, limit)
-        if len(content) <= KEPT_BYTES:
-            async with self._db.transaction(system(account_id, method="git.cache")) as tx:
-                await store.keep_content(tx.conn, account_id, repository_id, object_id, content)
-        return content
+        return (await self._contents(account_id, repository_id, [object_id], limit))[object_id]
+
+    async def contents(
+        self, account_id: UUID, repository_id: UUID, entries: Sequence[SourceEntry]
+    ) -> AsyncIterator[tuple[SourceEntry, bytes]]:
+        """The entries of a tree with their bytes, in their order, read some at a time."""
+        for some in _batches(entries):
+            ids = list(dict.fromkeys(entry.object_id for entry in some))
+            found = await self._contents(account_id, repository_id, ids, limits.TREE_BYTES)
+            for entry in some:
+                yield entry, found[entry.object_id]
 
     async def findings(self, account_id: UUID, repository_id: UUID, commit: str) -> tuple[CodeFinding, ...]:
         """What of a commit stops it from reaching a worker, and what will be left out. The listing is kept with it."""
@@ -122,6 +120,26 @@ class Sources:
                 self._checked.pop(next(iter(self._checked)))
             self._checked[key] = await self._check(account_id, repository_id, commit)
         return self._checked[key]
+
+    async def _contents(
+        self, account_id: UUID, repository_id: UUID, object_ids: list[str], limit: int
+    ) -> dict[str, bytes]:
+        async with self._db.read(account_id) as conn:
+            kept = await store.find_contents(conn, repository_id, object_ids)
+        missing = [object_id for object_id in object_ids if object_id not in kept]
+        if not missing:
+            return kept
+        mirror = await self._mirror(account_id, repository_id)
+        with told():
+            try:
+                fresh = await mirror.contents(missing, limit)
+            except GitMissingError:  # the mirror was emptied
+                await mirror.fetch()
+                fresh = await mirror.contents(missing, limit)
+        small = {object_id: content for object_id, content in fresh.items() if len(content) <= KEPT_BYTES}
+        async with self._db.transaction(system(account_id, method="git.cache")) as tx:
+            await store.keep_contents(tx.conn, account_id, repository_id, small)
+        return {**kept, **fresh}
 
     async def _check(self, account_id: UUID, repository_id: UUID, commit: str) -> tuple[CodeFinding, ...]:
         mirror = await self._at(account_id, repository_id, commit)
@@ -162,3 +180,17 @@ class Sources:
         return self._mirrors.setdefault(
             (account_id, repository_id), Mirror(self._folder / str(account_id) / str(repository_id), remote)
         )
+
+
+def _batches(entries: Sequence[SourceEntry]) -> Iterator[list[SourceEntry]]:
+    """Runs of entries, each of at most 256 and of 8 MiB, or of one larger file."""
+    some: list[SourceEntry] = []
+    size = 0
+    for entry in entries:
+        if some and (size + entry.size > _BATCH_BYTES or len(some) == _BATCH_ENTRIES):
+            yield some
+            some, size = [], 0
+        some.append(entry)
+        size += entry.size
+    if some:
+        yield some

@@ -1,6 +1,6 @@
 """Every statement about deliveries and the cache of trees and contents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -113,21 +113,24 @@ async def keep_tree(
     )
 
 
-async def find_content(conn: Connection, repository_id: UUID, object_id: str) -> bytes | None:
-    """The kept bytes of a file."""
+async def find_contents(conn: Connection, repository_id: UUID, object_ids: list[str]) -> dict[str, bytes]:
+    """The kept bytes of those files that are kept, by object id."""
     cursor = await conn.execute(
-        "SELECT content FROM git_contents WHERE repository_id = %s AND object_id = %s", (repository_id, object_id)
+        "SELECT object_id, content FROM git_contents WHERE repository_id = %s AND object_id = ANY(%s)",
+        (repository_id, object_ids),
+        binary=True,
     )
-    row = await cursor.fetchone()
-    return bytes(row[0]) if row else None
+    return {object_id: bytes(content) for object_id, content in await cursor.fetchall()}
 
 
-async def keep_content(conn: Connection, account_id: UUID, repository_id: UUID, object_id: str, content: bytes) -> None:
-    """Keeps the bytes of a file."""
+async def keep_contents(conn: Connection, account_id: UUID, repository_id: UUID, contents: Mapping[str, bytes]) -> None:
+    """Keeps the bytes of files, by object id. In order of id, so that two who keep the same do not wait in a circle."""
+    ids = sorted(contents)
     await conn.execute(
         """
-        INSERT INTO git_contents (account_id, repository_id, object_id, content) VALUES (%s, %s, %s, %s)
+        INSERT INTO git_contents (account_id, repository_id, object_id, content)
+        SELECT %s, %s, object_id, content FROM unnest(%s::text[], %s::bytea[]) AS new (object_id, content)
         ON CONFLICT DO NOTHING
         """,
-        (account_id, repository_id, object_id, content),
+        (account_id, repository_id, ids, [contents[each] for each in ids]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -87,6 +88,11 @@ class TreeReader:
             TreeLimitError: it is larger.
         """
         return Objects(self._open()).content(object_id, limit)
+
+    def contents(self, object_ids: Sequence[str], limit: int) -> dict[str, bytes]:
+        """The contents of many files, by object id; see `content`."""
+        objects = Objects(self._open())
+        return {object_id: objects.content(object_id, limit) for object_id in object_ids}
 
     def folder(self, commit: str, path: str = "") -> str:
         """The object id of a folder; "" is the top.

@@ -76,6 +76,18 @@ async def test_trees_and_contents_outlive_the_mirror_and_the_repository(world: W
     assert [await empty.content(account, repository, entry.object_id) for entry in tree] == contents
 
 
+async def test_a_whole_tree_is_read_in_order_from_mirror_and_cache_alike(world: World) -> None:
+    files = {f"f{n:03}.tf": b"# %d\n" % (n % 7) for n in range(600)}
+    files |= {f"large{n}.bin": bytes([n]) * (5 * 2**20) for n in range(3)} | {"stackly.hcl": STACK}
+    commit = world.commit(files)
+    account, repository = world.dev.account_id, world.repository.id
+    tree = await world.sources.tree(account, repository, commit)
+    for _ in range(2):
+        read = [(entry.path, content) async for entry, content in world.sources.contents(account, repository, tree)]
+        assert [path for path, _ in read] == sorted(files)
+        assert dict(read) == files
+
+
 async def test_an_emptied_mirror_is_filled_again(world: World, tmp_path: Path) -> None:
     commit = world.commit({"stackly.hcl": STACK, "main.tf": MODULE})
     account, repository = world.dev.account_id, world.repository.id

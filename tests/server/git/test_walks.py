@@ -54,7 +54,8 @@ class Model:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_codes_and_states_follow_the_head(world: World, seed: int) -> None:
-    model, parents = Model(Random(seed)), ()
+    model = Model(Random(seed))
+    parents: tuple[str, ...] = ()
     for _ in range(12):
         for _ in range(model.random.randint(1, 3)):
             model.step()
