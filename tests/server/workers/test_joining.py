@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api import FreshDatabase, Tenant
 from machines import CLAIM, Machine, Registry, request_of
-from stackly_server.errors import Denied, Invalid, NotFound, StacklyError, Unauthenticated
+from stackly_server.errors import AlreadyExists, Denied, Invalid, NotFound, StacklyError, Unauthenticated
 from stackly_server.workers.credentials import pin
 from stackly_server.workers.model import NewToken
 
@@ -56,6 +56,33 @@ async def test_of_machines_that_race_for_a_token_one_gets_it(registry: Registry)
     lost = [end for end in ends if isinstance(end, Unauthenticated) and end.reason == "JOIN_TOKEN_INVALID"]
     assert (len(won), len(lost)) == (1, RACERS - 1)
     assert len(await registry.workers.page(registry.tenant.subject(), registry.parent, None, 50)) == 1
+
+
+async def test_a_machine_that_asks_many_times_at_once_is_one_worker(registry: Registry) -> None:
+    token, machine = await registry.token(), Machine()
+    joined = await asyncio.gather(*(registry.register(token, machine.csr) for _ in range(8)))
+    assert len({each.worker.id for each in joined}) == 1
+    callers = [await registry.caller(each) for each in joined]  # each of its certificates is good
+    assert {caller.worker_id for caller in callers} == {joined[0].worker.id}
+
+
+async def test_after_a_new_key_the_token_answers_that_key_alone(registry: Registry) -> None:
+    token, old, new = await registry.token(), Machine(), Machine()
+    joined = await registry.register(token, old.csr)
+    rotated = await registry.joining.rotate(await registry.caller(joined), new.csr)
+    assert (await registry.caller(rotated)).worker_id == joined.worker.id
+    assert (await registry.register(token, new.csr)).worker.id == joined.worker.id
+    with pytest.raises(Unauthenticated, match="join token"):
+        await registry.register(token, old.csr)
+
+
+async def test_two_workers_never_have_one_key(registry: Registry) -> None:
+    taken = Machine()
+    await registry.join(taken)
+    other = await registry.join()
+    with pytest.raises(AlreadyExists):
+        await registry.joining.rotate(await registry.caller(other), taken.csr)
+    assert (await registry.caller(other)).worker_id == other.worker.id
 
 
 async def test_a_spent_token_answers_its_own_key_and_no_other(registry: Registry) -> None:
