@@ -55,8 +55,9 @@ class FetchService:
         async with self._db.read(subject.tenant) as conn:
             run, state, _ = await self._batches.held(conn, subject)
             repository_id = (await self._stacks.blueprint(conn, state, run.to_commit)).repository_id
-        for entry in await self._sources.tree(subject.tenant, repository_id, run.to_commit):
-            yield entry, await self._sources.content(subject.tenant, repository_id, entry.object_id)
+        tree = await self._sources.tree(subject.tenant, repository_id, run.to_commit)
+        async for entry, content in self._sources.contents(subject.tenant, repository_id, tree):
+            yield entry, content
 
     async def state(self, subject: Subject) -> bytes:
         """The state document that the batch begins with; empty when there is none."""

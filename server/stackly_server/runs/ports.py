@@ -1,6 +1,6 @@
 """What the runs room asks of others, as it needs it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -23,8 +23,10 @@ class Sources(Protocol):
         """The allow-listed tree, in order of path."""
         ...
 
-    async def content(self, account_id: UUID, repository_id: UUID, object_id: str) -> bytes:
-        """The bytes of a file, or the target of a link."""
+    def contents(
+        self, account_id: UUID, repository_id: UUID, entries: Sequence[SourceEntry]
+    ) -> AsyncIterator[tuple[SourceEntry, bytes]]:
+        """The entries with the bytes of each file, or the target of each link, in their order."""
         ...
 
 
