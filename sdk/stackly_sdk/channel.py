@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stackly_sdk.config import ConfigError
+from stackly_sdk.version import VERSION
 
-VERSION = "0.1.0"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _DEFAULT_PORT = 443
 MOST_BYTES = 4 * 1024 * 1024

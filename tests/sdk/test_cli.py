@@ -17,7 +17,7 @@ import pytest
 
 from fakes.authority import Authority
 from fakes.stackly_api import API_KEY, Refused
-from fakes.stackly_world import STATE, FakeStackly
+from fakes.stackly_world import APPLIED, PLANNED, STATE, FakeStackly
 
 COMMAND = (sys.executable, "-m", "stackly_sdk.cli")
 
@@ -191,7 +191,6 @@ COMMANDS = [
     ("codes", "sync", "hello-1a2b"),
     ("runs", "list"),
     ("runs", "show", "pure/1"),
-    ("runs", "logs", "pure/1"),
     ("runs", "wait", "pure/1"),
     ("runs", "cancel", "pure/1"),
     ("plan", "show", "pure/1"),
@@ -228,6 +227,13 @@ def test_each_command_speaks_to_people_and_to_programs(
         del api.stacks["accounts/dev/stackStates/new"]
     assert run([*command, "--json"]) == 0
     assert isinstance(json.loads(capsys.readouterr().out), dict | list)
+
+
+def test_a_log_is_text_or_an_object_a_line(cli: Cli) -> None:
+    cli("run", "auto", "--follow")
+    lines = cli("runs", "logs", "auto/1").out.splitlines()
+    assert lines == (PLANNED + APPLIED).decode().splitlines()
+    assert [json.loads(line)["text"] for line in cli("runs", "logs", "auto/1", "--json").out.splitlines()] == lines
 
 
 def test_events_are_followed_one_a_line(cli: Cli) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ for module in pkgutil.walk_packages(stackly_sdk.__path__, "stackly_sdk."):
     if not module.name.startswith("stackly_sdk.cli"):
         importlib.import_module(module.name)
 import sys
+import tomllib
 print(sorted(name for name in sys.modules if name.partition(".")[0] in
     ("google", "stackly", "temporalio", "psycopg", "click", "rich", "stackly_server", "stackly_worker")))
 """
@@ -59,6 +61,12 @@ run(); sys.stdout = sys.__stdout__
 assert not {"grpc", "betterproto2", "rich"} & set(sys.modules)
 """
     assert quickest(code) < SECONDS
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    from stackly_sdk.version import VERSION
+
+    assert tomllib.loads((ROOT / "sdk/pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_every_public_name_is_there() -> None:

@@ -7,6 +7,8 @@ import click
 from stackly_sdk.cli import words
 from stackly_sdk.cli.session import Session, json_option
 
+_FEW = 4
+
 
 @click.command()
 @json_option
@@ -42,11 +44,17 @@ def list_keys(session: Session) -> None:
             words.last(key.name),
             key.display_name,
             words.last(key.member),
-            ", ".join(key.permissions) or "all of the member's",
+            _permissions(key.permissions),
             words.ago(key.used_at),
             "revoked" if key.revoked_at else words.ago(key.expires_at),
         ),
     )
+
+
+def _permissions(given: "list[str]") -> str:
+    if len(given) > _FEW:
+        return f"{len(given)} permissions"
+    return ", ".join(given) or "all of the member's"
 
 
 @keys.command()

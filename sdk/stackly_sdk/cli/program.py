@@ -8,6 +8,7 @@ import click
 
 from stackly_sdk.cli.lazy import LazyGroup
 from stackly_sdk.cli.session import Session
+from stackly_sdk.version import VERSION
 
 EXIT_CODES = """\b
 Exit codes:
@@ -44,7 +45,7 @@ class Stackly(LazyGroup):
 @click.option(
     "--timeout", default=10.0, show_default=True, help="Seconds for a call with its retries; waits have their own."
 )
-@click.version_option(package_name="stackly-sdk", prog_name="stackly")
+@click.version_option(VERSION, prog_name="stackly")
 @click.pass_context
 def stackly(context: click.Context, profile: str, account: str, timeout: float) -> None:
     """Stackly: a push becomes applied infrastructure."""

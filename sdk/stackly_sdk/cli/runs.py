@@ -1,5 +1,6 @@
 """`stackly runs`: start, follow and decide on runs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,14 +96,11 @@ def show(session: Session, *, run: str) -> None:
 @click.option("--offset", default=0, help="Where to begin, in bytes.")
 @json_option
 def logs(session: Session, *, run: str, follow: bool, offset: int) -> None:
-    """Show the log of a run."""
+    """Show the log of a run; with --json one object a line."""
     with session.client() as client:
         lines = client.runs.get(run).logs(follow=follow, offset=offset)
-        if session.json:
-            session.print_json({"lines": list(lines)})
-            return
         for line in lines:
-            click.echo(clean(line))
+            click.echo(json.dumps({"text": line}, ensure_ascii=False) if session.json else clean(line))
 
 
 @runs.command()
