@@ -15,6 +15,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,33 +100,47 @@ def migrated_template(postgres: Postgres) -> str:
     return _TEMPLATE
 
 
-@pytest.fixture
-def fresh_database(postgres: Postgres, migrated_template: str) -> Iterator[FreshDatabase]:
+@contextmanager
+def database_of_its_own(postgres: Postgres, template: str) -> Iterator[FreshDatabase]:
+    """A copy of a database, for as long as the block runs."""
     name = f"stackly_test_{next(_NUMBERS)}"
     url = postgres.address.url
     with psycopg.connect(url(SUPERUSER, "postgres"), autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template} OWNER {OWNER_ROLE} STRATEGY wal_log")
+        conn.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER_ROLE} STRATEGY wal_log")
         yield FreshDatabase(name, url(APP_ROLE, name), url(OWNER_ROLE, name), url(SUPERUSER, name))
         conn.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
+def fresh_database(postgres: Postgres, migrated_template: str) -> Iterator[FreshDatabase]:
+    with database_of_its_own(postgres, migrated_template) as database:
+        yield database
+
+
+@pytest.fixture
 def settings(fresh_database: FreshDatabase, openbao: OpenBao, parts_home: Home, tmp_path: Path) -> Settings:
+    return settings_on(fresh_database, openbao, parts_home, tmp_path)
+
+
+def settings_on(
+    database: FreshDatabase, openbao: OpenBao, home: Home, folder: Path, worker_listen: str = "127.0.0.1:0"
+) -> Settings:
+    """Settings of `stackly-server serve` with its files in `folder`."""
     role = openbao.approles["api"]
     return Settings(
-        database_url=fresh_database.app_url,
+        database_url=database.app_url,
         temporal_target="127.0.0.1:1",
         temporal_front="127.0.0.1:1",
         vault_url=openbao.url,
         vault_role_id=role.role_id,
         vault_secret_id_file=role.secret_id_file,
-        blobs_dir=tmp_path / "blobs",
-        mirrors_dir=tmp_path / "mirrors",
-        public_socket=parts_home.socket_dir("api-test") / f"{fresh_database.name}.sock",
-        worker_listen="127.0.0.1:0",
-        worker_address="127.0.0.1:0",
+        blobs_dir=folder / "blobs",
+        mirrors_dir=folder / "mirrors",
+        public_socket=home.socket_dir("api-test") / f"{database.name}.sock",
+        worker_listen=worker_listen,
+        worker_address=worker_listen,
         public_url="https://localhost:1",
-        dev_repository_roots=[tmp_path / "repositories"],
+        dev_repository_roots=[folder / "repositories"],
     )
 
 

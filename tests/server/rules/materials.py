@@ -1,0 +1,72 @@
+"""What users, workers, runners and code hosts hand in."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from api import Metadata
+from stackly.worker.v1 import runner_service_pb2 as runner
+from stackly_engine import exact, plans
+
+CLAIM = {"features": ["terraform"], "engines": ["terraform 1.11.4"], "platform": "linux_amd64"}
+
+
+def policy(name: str, days: int = 2) -> str:
+    return f'policy "{name}" {{\n  environment = "prod"\n  approval {{\n    expires = "{days}d"\n  }}\n}}\n'
+
+
+def answered(challenge: Any) -> dict[str, Any]:
+    """What a worker with working engines says."""
+    answers = {each: hashlib.sha256(f"{challenge.nonce}:{each}".encode()).hexdigest() for each in challenge.engines}
+    return {"challenge_id": challenge.id, "answers": answers}
+
+
+def plan(state: Mapping[str, Any]) -> list[Any]:
+    """What a runner hands in: two resources and an output to create."""
+    change = {"actions": ["create"], "before": None, "after": {"size": 1}, "after_unknown": {}}
+    resources = [
+        {
+            "address": f"t.r{at}",
+            "mode": "managed",
+            "type": "t",
+            "name": f"r{at}",
+            "provider_name": "p",
+            "change": change,
+        }
+        for at in (1, 2)
+    ]
+    document = {"format_version": "1.2", "resource_changes": resources, "output_changes": {}, "complete": True}
+    projected = plans.project(exact.dumps(document), b"k" * 32).to_bytes()
+    bundle = b"the plan file"
+    header = runner.PlanHeader(
+        engine="terraform 1.11.4", platform="linux_amd64", tree_sha256="0" * 64, has_changes=True,
+        projected_sha256=hashlib.sha256(projected).hexdigest(), plan_sha256=hashlib.sha256(bundle).hexdigest(), **state,
+    )  # fmt: skip
+    parts: list[dict[str, Any]] = [{"header": header}, {"projected": projected}, {"plan_file": bundle}]
+    return [runner.SubmitPlanRequest(**part) for part in parts]
+
+
+def state(serial: int, lineage: str) -> list[Any]:
+    """A Terraform state with a secret output, as a runner hands it in."""
+    instance = {"schema_version": 0, "attributes": {"size": serial}}
+    resource = {"mode": "managed", "type": "t", "name": "r1", "provider": 'provider["p"]', "instances": [instance]}
+    data = exact.dumps({
+        "version": 4, "terraform_version": "1.11.4", "serial": serial, "lineage": lineage, "resources": [resource],
+        "outputs": {"open": {"value": 1, "type": "number"}, "hush": {"value": "s", "type": "string", "sensitive": True}},
+    })  # fmt: skip
+    header = runner.StateHeader(serial=serial, lineage=lineage, sha256=hashlib.sha256(data).hexdigest())
+    return [runner.WriteStateRequest(header=header), runner.WriteStateRequest(chunk=data)]
+
+
+def webhook(repository_id: str, secret: str, after: str) -> tuple[bytes, Metadata]:
+    """A push as a code host tells it: the body, and the headers with its signature."""
+    body = json.dumps(
+        {"ref": "refs/heads/main", "before": "0" * 40, "after": after, "repository": {"id": int(repository_id)}}
+    ).encode()
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return body, (
+        ("x-github-event", "push"), ("x-github-delivery", str(uuid4())), ("x-hub-signature-256", f"sha256={signature}"),
+    )  # fmt: skip
