@@ -150,28 +150,6 @@ class Mirror:
             async with self._alone():
                 await self._git.run(self._folder, "update-ref", "--", KEEP + commit, commit)
 
-    async def release(self, commit: str) -> None:
-        """Lets go of a kept commit; harmless when it was not kept."""
-        async with self._alone():
-            await self._git.run(self._folder, "update-ref", "-d", "--", KEEP + checked_commit(commit))
-
-    async def default_branch(self) -> str | None:
-        """The short name of the branch that the remote's HEAD names, or None when it names none."""
-        async with self._alone():
-            await self._make()
-            answer = await self._ask("ls-remote", "--symref", "--", self._remote.url, "HEAD")
-        for line in answer.splitlines():
-            if line.startswith("ref: refs/heads/"):
-                return line.removeprefix("ref: refs/heads/").partition("\t")[0]
-        return None
-
-    async def heads(self) -> dict[str, str]:
-        """The remote's branches, short name → commit."""
-        async with self._alone():
-            await self._make()
-            found = await self._remote_heads("refs/heads/*")
-        return {ref.removeprefix("refs/heads/"): commit for ref, commit in found.items()}
-
     async def _remote_heads(self, pattern: str) -> dict[str, str]:
         answer = await self._ask("ls-remote", "--heads", "--", self._remote.url, pattern)
         pairs = (line.partition("\t") for line in answer.splitlines())

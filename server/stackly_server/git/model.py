@@ -1,9 +1,9 @@
-"""What a repository's tree holds for us, and what changed between two of them. Pure."""
+"""What a repository's tree holds for us. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -119,29 +119,3 @@ class StackRoot:
     path: str
     file_id: str
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Stack roots by what a push did to them, each sorted by path; `removed` as they were before."""
-
-    added: tuple[StackRoot, ...]
-    updated: tuple[StackRoot, ...]
-    removed: tuple[StackRoot, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.updated or self.removed)
-
-
-def compare(before: Sequence[StackRoot], after: Sequence[StackRoot]) -> Changes:
-    """What lies between two trees' roots. A moved root is one removed and one added: who is who, `stacks` decides."""
-    old, new = _by_path(before), _by_path(after)
-    return Changes(
-        added=tuple(new[path] for path in sorted(new.keys() - old.keys())),
-        updated=tuple(new[path] for path in sorted(new.keys() & old.keys()) if new[path].digest != old[path].digest),
-        removed=tuple(old[path] for path in sorted(old.keys() - new.keys())),
-    )
-
-
-def _by_path(roots: Sequence[StackRoot]) -> Mapping[str, StackRoot]:
-    return {root.path: root for root in roots}

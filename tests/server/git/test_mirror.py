@@ -39,9 +39,6 @@ async def test_kept_commit_outlives_a_forced_push(repo: Repo, mirror: Mirror) ->
     with pytest.raises(GitMissingError):
         mirror.reader.resolve("refs/heads/main")
     assert mirror.reader.listing(old).entries
-    await mirror.release(old)
-    with pytest.raises(GitMissingError):
-        mirror.reader.resolve(KEEP + old)
 
 
 async def test_fetch_by_commit(repo: Repo, mirror: Mirror) -> None:
@@ -66,14 +63,6 @@ async def test_missing_things(repo: Repo, mirror: Mirror) -> None:
     with pytest.raises(GitMissingError):
         await mirror.keep("1" * 40)
     assert not mirror.has_commit("1" * 40)
-
-
-async def test_heads_and_default_branch(repo: Repo, mirror: Mirror) -> None:
-    assert await mirror.heads() == {}
-    commit = repo.commit(repo.files({"a": b"1"}))
-    other = repo.commit(repo.files({"a": b"2"}), branch="feature/x")
-    assert await mirror.heads() == {"main": commit, "feature/x": other}
-    assert await mirror.default_branch() == "main"
 
 
 async def test_nothing_of_either_side_runs(
@@ -179,7 +168,7 @@ async def test_git_itself_refuses_other_protocols(tmp_path: Path) -> None:
     for url, protocol in (("ext::sh -c id", "https"), ("file:///tmp", "https")):
         other = Mirror(tmp_path / "m", Remote(url, protocol))
         with pytest.raises(GitError, match="not allowed"):
-            await other.heads()
+            await other.fetch()
 
 
 def test_secrets_stay_out_of_arguments_and_words() -> None:

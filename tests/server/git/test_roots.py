@@ -1,10 +1,13 @@
 """Stack roots and what a push did to them."""
 
+from collections.abc import Sequence
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_repos import Repo
-from stackly_server.git.model import Changes, StackRoot, compare
+from stackly_server.git.model import StackRoot
+from stackly_server.git.push import Known, decide
 from stackly_server.git.roots import find_roots, named_paths
 from stackly_server.git.tree import TreeReader
 
@@ -20,11 +23,19 @@ BASE: dict[str, bytes] = {
 }
 
 
+def compared(before: Sequence[StackRoot], after: Sequence[StackRoot]) -> tuple[list[str], list[str], list[str]]:
+    """The paths that are added, updated, removed, where the roots before are all registered."""
+    codes = {root.path: Known("main", root.digest, 7, live=True) for root in before}
+    found = decide(after, codes, "main", adopt=True)
+    added = [change.path for change in found if change.seen == 0]
+    updated = [change.path for change in found if change.seen and change.file_id]
+    return added, updated, [change.path for change in found if not change.file_id]
+
+
 def changes(repo: Repo, files: dict[str, bytes]) -> tuple[list[str], list[str], list[str]]:
     reader = TreeReader(repo.folder)
     before = find_roots(reader, repo.commit(repo.files(BASE)))
-    found = compare(before, find_roots(reader, repo.commit(repo.files(files))))
-    return [r.path for r in found.added], [r.path for r in found.updated], [r.path for r in found.removed]
+    return compared(before, find_roots(reader, repo.commit(repo.files(files))))
 
 
 def test_nothing(repo: Repo) -> None:
@@ -73,7 +84,7 @@ def test_a_link_out_of_the_root_counts(repo: Repo) -> None:
     }
     before = find_roots(reader, repo.commit(repo.files(files)))
     after = find_roots(reader, repo.commit(repo.files({**files, "lib/main.tf": b"2"})))
-    assert [root.path for root in compare(before, after).updated] == ["a"]
+    assert compared(before, after) == ([], ["a"], [])
 
 
 def test_modules_in_a_circle_end(repo: Repo) -> None:
@@ -94,18 +105,29 @@ def test_named_paths() -> None:
 
 
 ROOTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("123")).map(
-    lambda found: [StackRoot(path, "", digest) for path, digest in found.items()]
+    lambda found: [StackRoot(path, "file", digest) for path, digest in found.items()]
+)
+CODES = st.dictionaries(
+    st.sampled_from("abcdef"),
+    st.builds(Known, st.sampled_from(["main", "side"]), st.sampled_from(["", "1", "2", "3"]), st.integers(1, 9), st.booleans()),
 )
 
 
 @settings(deadline=None)
-@given(ROOTS, ROOTS)
-def test_compare_is_exact(before: list[StackRoot], after: list[StackRoot]) -> None:
-    found = compare(before, after)
-    now = {root.path: root for root in before}
-    for root in found.removed:
-        del now[root.path]
-    now.update({root.path: root for root in (*found.added, *found.updated)})
-    assert now == {root.path: root for root in after}
-    assert bool(found) == (sorted(before, key=str) != sorted(after, key=str))
-    assert compare(after, after) == Changes((), (), ())
+@given(CODES, ROOTS, st.booleans())
+def test_what_is_decided_makes_the_codes_those_of_the_head(codes: dict[str, Known], roots: list[StackRoot], adopt: bool) -> None:
+    there = {root.path: root for root in roots}
+    found = decide(roots, codes, "main", adopt=adopt)
+    assert len({change.path for change in found}) == len(found)
+    after = dict(codes)
+    for change in found:
+        assert change.seen == (codes[change.path].version if change.path in codes else 0)
+        after[change.path] = Known("main", change.digest, change.seen + 1, live=bool(change.file_id))
+    assert decide(roots, after, "main", adopt=adopt) == []
+    for path, code in codes.items():
+        if code.live and code.ref == "side":
+            assert after[path] == code, "a stack that follows another branch is left alone"
+        elif code.live:
+            assert after[path].live is (path in there)
+    live = {path for path, code in after.items() if code.live}
+    assert there.keys() <= live or not adopt
