@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fakes.control_plane import chunks
+from stackly_engine import exact
 from stackly_worker.runner import limits, worktree
 from stackly_worker.runner.worktree import OVERRIDE, SourceFile, TreeRefusedError, TreeReport
 
@@ -129,3 +130,10 @@ def test_variables_are_private(tmp_path: Path) -> None:
     worktree.write_variables(path, {"a": ["x", 1]})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text()) == {"a": ["x", 1]}
+
+
+def test_variables_keep_every_digit(tmp_path: Path) -> None:
+    path = tmp_path / "v.tfvars.json"
+    given = b'{"a":0.5,"b":[1.10,{"c":123456789012345678901234567890.5}]}'
+    worktree.write_variables(path, exact.loads(given))
+    assert path.read_bytes() == given

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stackly_engine import exact
 from stackly_worker.runner import limits
 
 OVERRIDE = "zzzz_stackly_override.tf"
@@ -59,8 +60,8 @@ async def rebuild(tree: Path, files: AsyncIterator[SourceFile], *, root: str, st
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
-    """The run's variables as a 0600 variable file; the caller removes it when Terraform is done."""
-    _write_private(path, json.dumps(dict(variables)).encode())
+    """The run's variables as a 0600 variable file, numbers in the digits they came with; the caller removes it when Terraform is done."""
+    _write_private(path, exact.dumps(dict(variables)))
 
 
 def root_folder(tree: Path, root: str) -> Path:
