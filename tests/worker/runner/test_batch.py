@@ -188,6 +188,25 @@ async def test_errors_are_told_with_their_place(
     assert plane.plan is None
 
 
+async def test_a_variable_that_is_not_declared_fails_the_plan_by_its_name(make_batch: Make) -> None:
+    code = 'variable "size" { default = 1 }\nresource "terraform_data" "a" { input = var.size }\n'
+    plane = MemoryPlane({"main.tf": code, "more.tf.json": '{"variable": {"other": {"default": 1}}}'})
+    assert (await make_batch(plane, variables={"size": 2, "other": 3}).plan()).status == "planned"
+    plane.plan = None
+    outcome = await make_batch(plane, variables={"size": 2, "sise": 3, "none": SECRET}).plan()
+    assert (outcome.status, outcome.cause, outcome.errors, plane.plan) == ("failed", "VARIABLE_UNKNOWN", (), None)
+    assert "the variables none, sise. It declares: other, size." in outcome.reason
+    assert outcome.reason in plane.text
+
+
+async def test_variables_without_a_value_are_named(make_batch: Make) -> None:
+    plane = MemoryPlane({"main.tf": 'variable "size" {}\nvariable "place" {\n  type = string\n}\n'})
+    outcome = await make_batch(plane).plan()
+    assert (outcome.status, outcome.cause) == ("failed", "VARIABLES_MISSING")
+    assert "the variables place, size, " in outcome.reason
+    assert {(error.file, error.line) for error in outcome.errors} == {("main.tf", 1), ("main.tf", 2)}
+
+
 async def test_a_tree_that_is_refused(make_batch: Make) -> None:
     plane = MemoryPlane({"main.tf": HELLO, "zzzzz_override.tf": 'terraform {\n  backend "local" {}\n}\n'})
     outcome = await make_batch(plane).plan()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, plans, slices
-from stackly_worker.runner import limits, terraform, worktree
+from stackly_worker.runner import limits, terraform, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.journal import write_synced
 from stackly_worker.runner.place import DiskFullError, Place
@@ -130,7 +130,11 @@ class Batch:
         except CancelledStepError as error:
             return session.outcome("cancelled", step=error.step, reason="cancelled before Terraform changed anything")
         except StepFailedError as error:
-            return session.outcome("failed", step=error.step, rc=error.rc, reason=str(error))
+            missing = variables.missing(session.transcript.events.errors)
+            cause, reason = ("VARIABLES_MISSING", variables.say_missing(missing)) if missing else ("", str(error))
+            return session.outcome("failed", step=error.step, rc=error.rc, reason=reason, cause=cause)
+        except variables.UnknownVariablesError as error:
+            return session.outcome("failed", step="plan", reason=str(error), cause="VARIABLE_UNKNOWN")
         except LeaseLostError as error:
             return session.outcome("lost", reason=str(error) or "the batch belongs to somebody else")
         except (worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, exact.FormatError) as error:
@@ -150,8 +154,9 @@ class Batch:
         self._remove_variables()
         show = replace(self._command(terraform.show_argv(self.engine, self.settings), environment, "plan"), apart=True)
         shown = await session.step("show", show)
-        result = await asyncio.to_thread(self._result, shown.out.read_bytes(), report)
+        document = shown.out.read_bytes()
         shown.out.unlink()
+        result = await asyncio.to_thread(self._result, document, report)
         await insist(lambda: self.plane.submit_plan(result), self.clock)
         return session.outcome("planned", step="plan", rc=0)
 
@@ -229,6 +234,7 @@ class Batch:
     def _result(self, document: bytes, report: worktree.TreeReport) -> PlanResult:
         if len(document) > limits.PLAN_JSON_BYTES:
             raise exact.FormatError(f"the plan document is larger than {limits.PLAN_JSON_BYTES} bytes")
+        variables.require_declared(document, self.spec.variables)
         known = (*self.spec.secrets, *plans.sensitive_values(document))
         projected = plans.project(document, self.spec.hash_key, self.spec.secrets)
         plan, lock = self.settings.plan_file, self.settings.root / worktree.LOCK_FILE

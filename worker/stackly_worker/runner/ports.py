@@ -94,13 +94,15 @@ class PlanResult:
 class Outcome:
     """How a batch ended; every text is redacted.
 
-    `status`: planned, applied, failed, cancelled, lost (the lease went). `suspects` are addresses that began and were
-    not seen to end: address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may hold secrets.
+    `status`: planned, applied, failed, cancelled, lost (the lease went). `cause` is a stable word for why it failed
+    (an ErrorReason), empty when the step says enough. `suspects` are addresses that began and were not seen to end:
+    address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may hold secrets.
     """
 
     status: str
     rc: int | None = None
     step: str = ""
+    cause: str = ""
     reason: str = ""
     errors: tuple[TerraformError, ...] = ()
     errors_total: int = 0

@@ -60,6 +60,8 @@ def _error(outcome: Outcome, phase: tasks_pb2.BatchPhase, *, timed_out: bool) ->
 def _reason(outcome: Outcome, phase: tasks_pb2.BatchPhase) -> str:
     if outcome.status in {"cancelled", "lost"}:
         return "CANCELED"
+    if outcome.cause:
+        return outcome.cause
     if outcome.step == "init":
         return "INIT_FAILED"
     return "APPLY_FAILED" if phase == tasks_pb2.BATCH_PHASE_APPLY else "PLAN_FAILED"

@@ -132,12 +132,15 @@ class Session:
                 pass  # Terraform goes on; the lease is the server's to judge
             await self.clock.sleep(every)
 
-    def outcome(self, status: str, *, step: str = "", rc: int | None = None, reason: str = "") -> Outcome:
+    def outcome(
+        self, status: str, *, step: str = "", rc: int | None = None, reason: str = "", cause: str = ""
+    ) -> Outcome:
         events = self.transcript.events
         return Outcome(
             status=status,
             rc=rc,
             step=step,
+            cause=cause,
             reason=self.redactor.whole(reason),
             errors=tuple(self._redacted(error) for error in events.errors),
             errors_total=events.errors_total,
