@@ -1,11 +1,10 @@
 """Every statement about stack codes and their versions, and row to object for the room."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import class_row, kwargs_row
+from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from stackly_server.clock import uuid7
@@ -29,15 +28,6 @@ _CODES = "stack_codes AS c JOIN repositories AS r ON r.account_id = c.account_id
 _VERSION = """stack_code_id, commit_hash, digest, author, message, committed_at, config, findings, created_at"""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A connected repository, as far as this room needs it."""
-
-    id: UUID
-    slug: str
-    default_ref: str
-
-
 async def account(conn: Connection) -> tuple[UUID, str]:
     """The tenant and its name."""
     cursor = await conn.execute("SELECT account_id, name FROM accounts")
@@ -45,19 +35,6 @@ async def account(conn: Connection) -> tuple[UUID, str]:
     if row is None:
         raise LookupError("the tenant has no account row")
     return row[0], row[1]
-
-
-async def repository(conn: Connection, *, slug: str | None = None, id_: UUID | None = None) -> Place | None:
-    """A connected repository."""
-    async with conn.cursor(row_factory=class_row(Place)) as cursor:
-        await cursor.execute(
-            """
-            SELECT id, slug, default_ref FROM repositories
-            WHERE disconnected_at IS NULL AND (slug = %s OR id = %s)
-            """,
-            (slug, id_),
-        )
-        return await cursor.fetchone()
 
 
 async def codes_page(conn: Connection, after: str, limit: int) -> list[StackCode]:
