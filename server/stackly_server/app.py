@@ -173,11 +173,11 @@ async def orchestrating(settings: Settings) -> None:
         activities = [*PushActivities(into.git).all, RunActivities(settling).settle]
         fleet = Fleet(temporal, homes, on.hub, workflows, activities)
         relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
-        sweeps = _sweeps(on, homes, settling)
+        sweeps = _sweeps(on, into, homes, settling)
         await Orchestrator(fleet, relay, sweeps, on.clock, settings.ready_file).run_until_signal()
 
 
-def _sweeps(on: Ground, homes: AllNamespaces, settling: SettleService) -> list[Sweep]:
+def _sweeps(on: Ground, into: Rooms, homes: AllNamespaces, settling: SettleService) -> list[Sweep]:
     workers = WorkerSweeps(on.database)
     return [
         *ledger_sweeps(on.database, homes.accounts),
@@ -185,6 +185,7 @@ def _sweeps(on: Ground, homes: AllNamespaces, settling: SettleService) -> list[S
         Sweep("workers.old", 3600.0, in_each_account(homes.accounts, workers.old)),
         Sweep("runs.expire", 30.0, in_each_account(homes.accounts, settling.expire)),
         Sweep("runs.advance", 15.0, in_each_account(homes.accounts, settling.advance)),
+        Sweep("logs.ended", 60.0, in_each_account(homes.accounts, into.logs.move_ended)),
     ]
 
 

@@ -92,7 +92,7 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     hcl, blobs = HclReader(), DirectoryBlobs(settings.blobs_dir)
     roots = settings.dev_repository_roots
     repositories = Repositories(db, keys, on.pages, on.routes, on.clock, roots)
-    states, logs, policies = StateService(db, keys, blobs), LogService(db, keys), PolicyService(db, hcl)
+    states, logs, policies = StateService(db, keys, blobs), LogService(db, keys, blobs), PolicyService(db, hcl)
     workers = WorkerService(db, on.vault, keys, settings.trust_domain)
     stacks, registry = StackService(db, keys, states), Registry(db, hcl, states)
     progress = Progress(stacks, states, policies)

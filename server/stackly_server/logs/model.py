@@ -1,6 +1,6 @@
 """What an append to a log means: pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,12 +10,13 @@ from stackly_server.limits import LOG_TEXT_BYTES, RUN_LOG_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A sealed piece of a log: bytes [log_offset, log_offset + size)."""
+    """A sealed piece of a log: bytes [log_offset, log_offset + size). It lies in the row, or in a blob."""
 
     log_offset: int
     size: int
     step: str
-    sealed: bytes
+    sealed: bytes | None
+    blob: str | None = None
     received_at: datetime | None = None
 
 
@@ -45,6 +46,17 @@ class Piece:
     def end(self) -> int:
         """Where the next piece begins."""
         return self.offset + len(self.data)
+
+
+def mergeable(chunks: Sequence[Chunk], limit: int) -> Sequence[Chunk]:
+    """The first chunks that may become one: neighbours of one step, in rows, at most `limit` bytes, at least one."""
+    first = next((at for at, chunk in enumerate(chunks) if chunk.blob is None), len(chunks))
+    last, size = first, 0
+    for chunk in chunks[first:]:
+        if chunk.blob is not None or chunk.step != chunks[first].step or (size and size + chunk.size > limit):
+            break
+        last, size = last + 1, size + chunk.size
+    return chunks[first:last]
 
 
 def texts(pieces: Iterable[Piece]) -> list[tuple[Piece, str]]:

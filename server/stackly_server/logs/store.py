@@ -5,6 +5,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
+from stackly_server.errors import Conflict
 from stackly_server.logs.model import Chunk
 
 Connection = AsyncConnection[TupleRow]
@@ -46,10 +47,60 @@ async def chunks(conn: Connection, account_id: UUID, run_id: UUID, offset: int, 
     async with conn.cursor(row_factory=class_row(Chunk)) as cursor:
         await cursor.execute(
             """
-            SELECT log_offset, size, step, sealed, received_at FROM log_chunks
+            SELECT log_offset, size, step, sealed, blob, received_at FROM log_chunks
             WHERE account_id = %(account)s AND run_id = %(run)s AND log_offset + size > %(offset)s
             ORDER BY log_offset LIMIT %(limit)s
             """,
             {"account": account_id, "run": run_id, "offset": offset, "limit": limit},
         )
         return await cursor.fetchall()
+
+
+async def ended(conn: Connection, account_id: UUID, limit: int) -> list[UUID]:
+    """Runs that ended a while ago and whose logs still lie in rows."""
+    cursor = await conn.execute(
+        """
+        SELECT DISTINCT r.id FROM runs r JOIN log_chunks c ON c.account_id = r.account_id AND c.run_id = r.id
+        WHERE r.account_id = %s AND r.done_at < now() - interval '1 minute' AND c.blob IS NULL LIMIT %s
+        """,
+        (account_id, limit),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def rows(conn: Connection, account_id: UUID, run_id: UUID, limit: int) -> list[Chunk]:
+    """The first chunks of a run that still lie in rows, in order."""
+    async with conn.cursor(row_factory=class_row(Chunk)) as cursor:
+        await cursor.execute(
+            """
+            SELECT log_offset, size, step, sealed, blob, received_at FROM log_chunks
+            WHERE account_id = %s AND run_id = %s AND blob IS NULL ORDER BY log_offset LIMIT %s
+            """,
+            (account_id, run_id, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def replace(conn: Connection, account_id: UUID, run_id: UUID, old: list[int], chunk: Chunk) -> None:
+    """Puts one chunk in the place of several, if they are all still there."""
+    cursor = await conn.execute(
+        "DELETE FROM log_chunks WHERE account_id = %s AND run_id = %s AND blob IS NULL AND log_offset = ANY(%s)",
+        (account_id, run_id, old),
+    )
+    if cursor.rowcount != len(old):
+        raise Conflict("CONCURRENT_CHANGE", "Somebody else moves this log.")
+    await conn.execute(
+        """
+        INSERT INTO log_chunks (account_id, run_id, log_offset, size, step, blob, received_at)
+        VALUES (%(account)s, %(run)s, %(offset)s, %(size)s, %(step)s, %(blob)s, %(at)s)
+        """,
+        {
+            "account": account_id,
+            "run": run_id,
+            "offset": chunk.log_offset,
+            "size": chunk.size,
+            "step": chunk.step,
+            "blob": chunk.blob,
+            "at": chunk.received_at,
+        },
+    )

@@ -38,7 +38,6 @@ CREATE TABLE runs (
     cancel_reason text,
     cancel_force boolean NOT NULL DEFAULT false,
     log_size bigint NOT NULL DEFAULT 0,
-    log_blob text,                        -- where the whole sealed log lies once the run has ended
     version int NOT NULL DEFAULT 1,
     done_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -154,8 +153,10 @@ CREATE TABLE log_chunks (
     log_offset bigint NOT NULL,
     size int NOT NULL,
     step text NOT NULL,
-    sealed bytea NOT NULL,
+    sealed bytea,
+    blob text,             -- where larger sealed pieces lie once the run has ended
     received_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (account_id, run_id, log_offset),
-    FOREIGN KEY (account_id, run_id) REFERENCES runs
+    FOREIGN KEY (account_id, run_id) REFERENCES runs,
+    CHECK ((sealed IS NULL) <> (blob IS NULL))
 );
