@@ -28,8 +28,9 @@ CREATE TABLE state_versions (
     stack_state_id uuid NOT NULL,
     serial bigint NOT NULL,
     lineage text NOT NULL,
-    sha256 text NOT NULL,
-    size_bytes bigint NOT NULL,
+    received_sha256 text NOT NULL,    -- of the document as it was handed in: tells a repeated write
+    sha256 text NOT NULL,             -- of the document as it is exported: the same values, one layout
+    size_bytes bigint NOT NULL,       -- of the exported one
     terraform_version text NOT NULL,
     manifest bytea NOT NULL,          -- sealed: header, outputs, digest of each slice
     slices text[] NOT NULL,

@@ -26,11 +26,15 @@ class StateHead:
 
 @dataclass(frozen=True, slots=True)
 class StateVersion:
-    """One stored serial; `manifest` is sealed."""
+    """One stored serial; `manifest` is sealed. `sha256` and `size_bytes` are of the document as it is exported.
+
+    `received_sha256` is of the one that was handed in: the same values, but as Terraform lays them out.
+    """
 
     stack_state_id: UUID
     serial: int
     lineage: str
+    received_sha256: str
     sha256: str
     size_bytes: int
     terraform_version: str

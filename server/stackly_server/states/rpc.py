@@ -21,7 +21,9 @@ class StateServicer:
         self._states = states
         self._pages = pages
 
-    async def ListStateVersions(self, request: pb.ListStateVersionsRequest, call: Subject) -> pb.ListStateVersionsResponse:
+    async def ListStateVersions(
+        self, request: pb.ListStateVersionsRequest, call: Subject
+    ) -> pb.ListStateVersionsResponse:
         size, scope = Pages.size(request.page_size), f"ListStateVersions|{request.parent}"
         cursor = await self._pages.open(request.page_token, scope, call)
         rows = await self._states.versions(call, request.parent, int(cursor[0]) if cursor else None, size + 1)
@@ -30,7 +32,9 @@ class StateServicer:
         return pb.ListStateVersionsResponse(state_versions=versions, next_page_token=token)
 
     async def GetStateVersion(self, request: pb.GetStateVersionRequest, call: Subject) -> pb.GetStateVersionResponse:
-        return pb.GetStateVersionResponse(state_version=version_to_proto(await self._states.version(call, request.name)))
+        return pb.GetStateVersionResponse(
+            state_version=version_to_proto(await self._states.version(call, request.name))
+        )
 
     async def ExportStateVersion(
         self, request: pb.ExportStateVersionRequest, call: Subject
@@ -45,7 +49,9 @@ class StateServicer:
     async def LockState(self, request: pb.LockStateRequest, call: Subject) -> pb.LockStateResponse:
         ttl = timedelta(seconds=min(request.ttl.seconds, LOCK_SECONDS_MAX + 1), microseconds=request.ttl.nanos / 1000)
         wanted = ttl if request.HasField("ttl") else None
-        return pb.LockStateResponse(lock=lock_to_proto(await self._states.lock(call, request.name, request.reason, wanted)))
+        return pb.LockStateResponse(
+            lock=lock_to_proto(await self._states.lock(call, request.name, request.reason, wanted))
+        )
 
     async def UnlockState(self, request: pb.UnlockStateRequest, call: Subject) -> pb.UnlockStateResponse:
         await self._states.unlock(call, request.name, _uuid(request.lock_id), force=request.force)

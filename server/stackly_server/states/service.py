@@ -72,7 +72,7 @@ class StateService:
             stored = await store.version(conn, subject.tenant, new.stack_state_id, new.serial)
         if head is None:
             raise NotFound("stack state", str(new.stack_state_id))
-        refusal = judge(head, new, stored.sha256 if stored else None)
+        refusal = judge(head, new, stored.received_sha256 if stored else None)
         if refusal is None and stored is not None:
             return None
         if refusal is None and not await self._accept(subject, new, document):
@@ -194,13 +194,15 @@ class StateService:
                 for unit, part in parts.items()
             )
         )
+        exported = await asyncio.to_thread(slices.assemble, manifest, parts)
         place = _manifest_place(new.stack_state_id, new.serial)
         return StateVersion(
             stack_state_id=new.stack_state_id,
             serial=new.serial,
             lineage=new.lineage,
-            sha256=new.sha256,
-            size_bytes=len(document),
+            received_sha256=new.sha256,
+            sha256=hashlib.sha256(exported).hexdigest(),
+            size_bytes=len(exported),
             terraform_version=manifest.terraform_version,
             manifest=await self._keys.seal(account_id, "state", place, manifest.to_bytes()),
             slices=tuple(sorted(parts)),

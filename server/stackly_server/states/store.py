@@ -13,7 +13,7 @@ Connection = AsyncConnection[TupleRow]
 
 _HEAD = """stack_state_id, hash_key, serial, lineage, resource_count,
     lock_id, lock_holder, lock_reason, lock_run_id, lock_epoch, locked_at, lock_expires_at"""
-_VERSION = """stack_state_id, serial, lineage, sha256, size_bytes, terraform_version, manifest, slices, resource_count,
+_VERSION = """stack_state_id, serial, lineage, received_sha256, sha256, size_bytes, terraform_version, manifest, slices, resource_count,
     run_id, epoch, created_at"""
 
 
@@ -132,9 +132,9 @@ async def insert_version(conn: Connection, account_id: UUID, version: StateVersi
     """Stores a version; False when its serial is taken."""
     cursor = await conn.execute(
         """
-        INSERT INTO state_versions (account_id, stack_state_id, serial, lineage, sha256, size_bytes, terraform_version,
+        INSERT INTO state_versions (account_id, stack_state_id, serial, lineage, received_sha256, sha256, size_bytes, terraform_version,
             manifest, slices, resource_count, run_id, epoch)
-        VALUES (%(account)s, %(stack_state_id)s, %(serial)s, %(lineage)s, %(sha256)s, %(size_bytes)s,
+        VALUES (%(account)s, %(stack_state_id)s, %(serial)s, %(lineage)s, %(received)s, %(sha256)s, %(size_bytes)s,
             %(terraform_version)s, %(manifest)s, %(slices)s, %(resource_count)s, %(run_id)s, %(epoch)s)
         ON CONFLICT (account_id, stack_state_id, serial) DO NOTHING
         """,
@@ -143,6 +143,7 @@ async def insert_version(conn: Connection, account_id: UUID, version: StateVersi
             "stack_state_id": version.stack_state_id,
             "serial": version.serial,
             "lineage": version.lineage,
+            "received": version.received_sha256,
             "sha256": version.sha256,
             "size_bytes": version.size_bytes,
             "terraform_version": version.terraform_version,

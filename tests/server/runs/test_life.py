@@ -1,10 +1,12 @@
 """The life of runs: what each step asks for, what it leaves behind, and what it refuses."""
 
+import hashlib
 from uuid import uuid4
 
 import pytest
 
-from server.runs.desk import NAME, Desk
+from server.runs.desk import NAME, Desk, state_json
+from stackly_engine import exact
 from stackly_server.access import system
 from stackly_server.errors import Conflict, Denied, NotNow, StacklyError
 from stackly_server.runs.model import NewRun, Outcome, Phase, RunType, Status
@@ -36,6 +38,17 @@ async def test_a_run_is_planned_approved_applied(desk: Desk) -> None:
         "run.created", "run.claimed", "run.planning", "run.approval_requested", "run.approved", "run.apply_queued",
         "run.claimed", "run.applying", "run.applied",
     ]  # fmt: skip
+
+
+async def test_what_is_exported_is_what_its_version_says(desk: Desk) -> None:
+    run = await desk.planned()
+    await desk.approve(run)
+    await desk.apply(run)
+    state = (await desk.world.stack_states())["hello"].state
+    version = await desk.rooms.states.version(desk.me.tenant, state.id, None)
+    exported = await desk.rooms.states.document(desk.me.tenant, version)
+    assert (len(exported), hashlib.sha256(exported).hexdigest()) == (version.size_bytes, version.sha256)
+    assert exact.loads(exported) == exact.loads(state_json(1, desk.lineage))
 
 
 async def test_a_plan_without_changes_and_a_plan_only_run_end_there(desk: Desk) -> None:
