@@ -56,6 +56,7 @@ class RunnerFake(RunnerServiceServicer):
     spec: messages.GetBatchSpecResponse = field(default_factory=lambda: spec(tasks_pb2.BATCH_PHASE_PLAN))
     state: bytes | None = None
     states: list[messages.StateHeader] = field(default_factory=list)
+    aside: list[bytes] = field(default_factory=list)  # documents that came after the lease was lost
     log: bytearray = field(default_factory=bytearray)
     plan: bytes = b""
     projected: bytes = b""
@@ -79,11 +80,11 @@ class RunnerFake(RunnerServiceServicer):
                 setattr(self, name, value)
             self.news.notify_all()
 
-    async def _admit(self, context: Context) -> None:
+    async def _admit(self, context: Context, *, lost_too: bool = False) -> None:
         metadata = dict(context.invocation_metadata() or ())
         if metadata.get("authorization") != f"Bearer {TOKEN}":
             await fail(context, grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID")
-        if self.lost:
+        if self.lost and not lost_too:
             await fail(context, grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_LEASE_LOST")
 
     async def GetBatchSpec(  # noqa: N802
@@ -163,13 +164,16 @@ class RunnerFake(RunnerServiceServicer):
     async def WriteState(  # noqa: N802
         self, request_iterator: AsyncIterator[messages.WriteStateRequest], context: Context
     ) -> messages.WriteStateResponse:
-        await self._admit(context)
+        await self._admit(context, lost_too=True)
         header, data = messages.StateHeader(), bytearray()
         async for part in request_iterator:
             header = part.header if part.HasField("header") else header
             data += part.chunk
         assert sha256(data).hexdigest() == header.sha256
         current = json.loads(self.state)["serial"] if self.state else 0
+        if self.lost:
+            self.aside.append(bytes(data))
+            return messages.WriteStateResponse(accepted=False, detail="another holds the lock now")
         async with self.news:
             self.states.append(header)
             if header.serial < current:

@@ -162,11 +162,10 @@ class BatchService:
         """The end of a batch, and what follows from it. The same report again changes nothing."""
         async with self._db.transaction(subject) as tx:
             run, state, batch = await self._of(tx.conn, subject, lock=True)
-            if batch.finished_at is not None:
+            mine = batch.epoch == _batch(subject).epoch
+            if mine and batch.finished_at is not None and batch.outcome == outcome.value:
                 return
-            if batch.epoch != _batch(subject).epoch or not await batch_store.finish(
-                tx.conn, tx.account_id, batch, outcome, exit_code
-            ):
+            if not mine or not await batch_store.finish(tx.conn, tx.account_id, batch, outcome, exit_code):
                 raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
             await self.ended(tx, run, state, batch, outcome, error, suspects)
         crash_point("api.finish.after_commit")

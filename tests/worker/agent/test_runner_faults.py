@@ -137,6 +137,25 @@ async def test_lost_lease_before_the_start_applies_nothing(runners: Runners, fak
     assert not fake.finished, "it is not this runner's to report"
 
 
+async def test_lost_lease_in_the_middle_is_one_interrupt_and_hands_the_last_state_in(
+    runners: Runners, fake: RunnerFake, ledger: Path
+) -> None:
+    await planned(runners, slow_code(ledger, count=6))
+    running = asyncio.create_task(runners.run("apply"))
+    await fake.until(lambda fake: len(fake.states) >= 1)
+    before = bytes(fake.state or b"")
+    await fake.tell(lost=True)
+    assert await running == 1, "the batch is not this runner's any more"
+    assert (runners.home / "batches/apply/apply/interrupted").exists()
+    begun = noted(ledger, "begin")
+    assert 1 <= len(begun) < 6, "nothing new was begun"
+    assert fake.state == before, "a late state is not the current one"
+    last = json.loads(fake.aside[-1])
+    assert {item["name"] for item in last["resources"] if item["instances"]} == {f"r{number}" for number in begun}
+    assert not fake.finished, "it is not this runner's to report"
+    assert json.loads((runners.home / "batches/apply/outcome.json").read_text())["outcome"] == GONE
+
+
 async def test_crash_between_start_and_terraform_is_salvaged(runners: Runners, fake: RunnerFake, ledger: Path) -> None:
     await planned(runners, slow_code(ledger))
     runners.environment = {"STACKLY_CRASH": "runner.apply.after_start"}

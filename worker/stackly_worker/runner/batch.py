@@ -187,6 +187,8 @@ class Batch:
         return granted.environment
 
     def _applied(self, session: Session, rc: int, version: StateVersion | None) -> Outcome:
+        if session.lost:  # the state was handed in, and kept aside; how it ended is no longer ours to say
+            return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
         status = "applied" if rc == 0 else "cancelled" if session.cancelled else "failed"
         outcome = session.outcome(status, step="apply", rc=rc)
         if version is None:

@@ -189,12 +189,12 @@ class Session:
         self.state.offer(version)
 
     def _stop(self, process: Process, stopped_at: float | None) -> float | None:
-        """One SIGINT when cancelled; SIGKILL after the grace, by force, or for a plan whose lease is gone."""
+        """One SIGINT when cancelled or when another holds the lease; SIGKILL after the grace, by force, for a lost plan."""
         now = self.clock.monotonic()
         overdue = stopped_at is not None and now - stopped_at > self.grace
         if overdue or self.forced or (self.lost and not self.applies):
             process.kill()
-        elif self.cancelled and stopped_at is None and process.interrupt():
+        elif (self.cancelled or self.lost) and stopped_at is None and process.interrupt():
             return now
         return stopped_at
 
