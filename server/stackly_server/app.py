@@ -185,6 +185,7 @@ def _sweeps(on: Ground, into: Rooms, homes: AllNamespaces, settling: SettleServi
         Sweep("workers.old", 3600.0, in_each_account(homes.accounts, workers.old)),
         Sweep("runs.expire", 30.0, in_each_account(homes.accounts, settling.expire)),
         Sweep("runs.advance", 15.0, in_each_account(homes.accounts, settling.advance)),
+        Sweep("runs.rejudge", 15.0, in_each_account(homes.accounts, settling.rejudge)),
         Sweep("logs.ended", 60.0, in_each_account(homes.accounts, into.logs.move_ended)),
     ]
 

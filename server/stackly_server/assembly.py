@@ -1,5 +1,6 @@
 """What the programs are built of: the ground (Postgres, Vault, keys) and the rooms on it, by plain constructor arguments."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -101,10 +102,13 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     sources = Sources(db, repositories, settings.mirrors_dir, roots)
     follower = Follower(sources, registry)
     git = GitService(db, repositories, follower, runs)
+    warming = asyncio.create_task(hcl.warm())  # its grammar takes a second to build: not at the first push
     try:
         yield Rooms(
             hcl, blobs, repositories, states, logs, policies, workers, stacks, registry, sources, follower, progress, batches,
             runs, git,
         )  # fmt: skip
     finally:
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
         await hcl.close()

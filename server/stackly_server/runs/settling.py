@@ -87,6 +87,18 @@ class SettleService:
                 if run.type is RunType.DESTROY:
                     await self._stacks.run_failed(tx, state.id, True)
 
+    async def rejudge(self, account_id: UUID) -> None:
+        """Lets runs go on that wait for people of whom no policy asks any more."""
+        async with self._db.read(account_id) as conn:
+            account = await account_name(conn)
+            asking = await store.asking(conn, account_id)
+        for run_id in asking:
+            async with self._db.transaction(system(account_id, account, "runs.rejudge")) as tx:
+                run = await store.get(tx.conn, account_id, run_id, lock=True)
+                if run is not None and run.status is Status.AWAITING_APPROVAL:
+                    state = await self._stacks.state_by_id(tx.conn, account_id, run.stack_state_id)
+                    await self._progress.voted(tx, run, state)
+
     async def advance(self, account_id: UUID) -> None:
         """Lets waiting runs go on whose turn has come unnoticed, such as by the end of a lock's time."""
         async with self._db.read(account_id) as conn:

@@ -384,6 +384,14 @@ async def due(conn: Connection, account_id: UUID) -> list[UUID]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def asking(conn: Connection, account_id: UUID) -> list[UUID]:
+    """Runs that wait for people."""
+    cursor = await conn.execute(
+        "SELECT id FROM runs WHERE account_id = %s AND status = 'AWAITING_APPROVAL' ORDER BY id", (account_id,)
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def waiting_states(conn: Connection, account_id: UUID) -> list[UUID]:
     """Stack states with a run that waits to apply."""
     cursor = await conn.execute(

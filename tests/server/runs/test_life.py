@@ -92,6 +92,16 @@ async def test_a_policy_asks_for_others_and_its_change_voids_what_was_said(desk:
     assert (await desk.approve(run, desk.member("bob"))).run.status is Status.APPLY_QUEUED
 
 
+async def test_a_policy_that_is_gone_lets_the_waiting_go_on(desk: Desk) -> None:
+    await desk.rooms.policies.create(desk.me, "accounts/dev", 'policy "one" {\n  approval {}\n}\n')
+    run = await desk.planned(auto_apply=True)
+    await desk.settling().rejudge(desk.me.tenant)
+    assert await desk.status(run) is Status.AWAITING_APPROVAL
+    await desk.rooms.policies.delete(desk.me, "accounts/dev/policies/one", "", force=True)
+    await desk.settling().rejudge(desk.me.tenant)
+    assert await desk.status(run) is Status.APPLY_QUEUED
+
+
 async def test_the_second_run_waits_and_plans_again_and_an_equal_plan_keeps_its_approval(desk: Desk) -> None:
     first, second, third = [await desk.planned("one"), await desk.planned("two"), await desk.planned("three")]
     for run in (first, second, third):
