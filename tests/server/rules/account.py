@@ -1,6 +1,7 @@
 """An account that is lived in: everything that a tenant can have, made by the calls that users, workers and runners make."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -93,7 +94,7 @@ async def lived_in(place: Place, name: str, owner: str, number: int) -> Account:
 
 
 async def _members(a: Account) -> None:
-    for role in (*sorted(set(ROLES) - {"owner"}), "leaver"):
+    for role in (*sorted(set(ROLES) - {"owner"}), f"leaver-{a.tenant.name}"):
         member = {"name": f"{a.name}/members/{role}", "roles": [role if role in ROLES else "viewer"], "groups": ["net"]}
         await a.ask("AccountService/UpdateMember", member=member, allow_missing=True)
         key = await a.ask("AccountService/CreateApiKey", parent=a.name, api_key={"member": member["name"]})
@@ -104,7 +105,7 @@ async def _members(a: Account) -> None:
     a.callers["key"] = await a.place.sign_in(some.secret)
     a.callers["expired"] = await a.place.expired(a.callers["owner"], a.tenant.account_id)
     a.callers["none"] = Caller()
-    a.names["member"] = f"{a.name}/members/leaver"
+    a.names["member"] = f"{a.name}/members/leaver-{a.tenant.name}"
     a.place.tables.rows(
         "INSERT INTO namespaces (account_id, id, name, temporal_namespace, status) VALUES (%s, %s, %s, %s, 'ACTIVE')",
         a.tenant.account_id, uuid4(), f"spare-{a.tenant.name}", f"s-spare{a.number}",
@@ -132,6 +133,8 @@ async def _workers(a: Account) -> None:
         if slug != "pending":
             sent = {**a.facts[f"{slug} challenge"], "capabilities": CLAIM}
             await ask(a.machines[slug], "WorkerRegistry/VerifyCapabilities", **sent)
+            rotated = await ask(a.machines[slug], "WorkerRegistry/RotateCertificate", csr=machine.csr)
+            a.machines[slug] = await a.place.machine(machine, rotated.certificate_chain)
     a.callers["worker"] = Caller(channel=a.machines["holder"])
 
 
@@ -268,10 +271,14 @@ class Street:
     a: Account
     b: Account
     before: Rows = field(default_factory=dict)
+    print: Mapping[str, str] = field(default_factory=dict)
+    marks: frozenset[str] = frozenset()
     _seen: int = 0
 
     def __post_init__(self) -> None:
         self.before = self.place.tables.take()
+        self.print = self.place.tables.fingerprint(self.a.tenant.account_id)
+        self.marks = self.a.marks()
 
     def put_back(self) -> list[str]:
         """Everything in the database is again as it was when the accounts were made; gives the tables that were not."""

@@ -111,7 +111,9 @@ def _claim(a: Account, _c: Caller) -> Fields:
 
 def _repository(a: Account, _c: Caller) -> Fields:
     external = f"{a.number}99"
-    return {"repository": {"clone_url": a.facts["more"].url, "full_name": "acme/more", "external_id": external}}
+    return {
+        "repository": {"clone_url": a.facts["more"].url, "full_name": f"{a.tenant.name}/more", "external_id": external}
+    }
 
 
 def _written(a: Account, _c: Caller) -> list[Message]:

@@ -25,8 +25,8 @@ async def built(
     with database_of_its_own(postgres, migrated_template) as database:
         settings = settings_on(database, openbao, parts_home, folder, free_address())
         async with open_place(settings, database, folder / "repositories") as place:
-            a = await lived_in(place, "acme", "ann", 1)
-            b = await lived_in(place, "bolt", "bob", 2)
+            a = await lived_in(place, "acme", "ann-of-acme", 1)
+            b = await lived_in(place, "bolt", "bob-of-bolt", 2)
             yield Street(place, a, b)
 
 
