@@ -85,10 +85,12 @@ class Registry:
         return await self.workers.identify_worker(spiffe_id, f"{certificate.serial_number:x}")
 
     async def active(self, claim: Capabilities = CLAIM, **token: object) -> tuple[Subject, Worker, tuple[str, ...]]:
-        """A worker that proved what it claims, with its queues."""
-        joined = await self.join(None, claim, **token)
+        """A worker that proved what it claims and has the certificate of one that did, with its queues."""
+        machine = Machine()
+        joined = await self.join(machine, claim, **token)
         challenge = joined.worker.challenge
         assert challenge is not None
         subject = await self.caller(joined)
-        worker, queues = await self.living.verify(subject, str(challenge.id), right_answers(challenge), claim)
-        return subject, worker, queues
+        _, queues = await self.living.verify(subject, str(challenge.id), right_answers(challenge), claim)
+        rotated = await self.joining.rotate(subject, machine.csr)
+        return await self.caller(rotated), rotated.worker, queues

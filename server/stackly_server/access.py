@@ -65,7 +65,8 @@ class Subject:
 
     `actor` is its resource name (`accounts/dev/members/ann`) or `system`. `encode` turns a use case's result into the
     bytes of the answer, for calls that may be repeated; `rpc` files set it. `headers` are those of an HTTP-shaped call
-    that is known by a signature (a webhook), lower case, without credentials; empty for all others.
+    that is known by a signature (a webhook), lower case, without credentials; empty for all others. `pending` is a worker
+    whose certificate is from before it proved what it can do: the door lets it do no more than that.
     """
 
     kind: Kind
@@ -79,6 +80,7 @@ class Subject:
     expires_at: float = 0.0
     worker_id: UUID | None = None
     namespace_id: UUID | None = None
+    pending: bool = False
     batch: Batch | None = None
     method: str = ""
     call_id: str = ""

@@ -88,7 +88,7 @@ class RegistryFake(WorkerRegistryServicer):
             self.news.notify_all()
         return messages.RegisterWorkerResponse(
             worker=self.worker,
-            certificate_chain=self._chain(request.csr),
+            certificate_chain=self._chain(request.csr, "pending"),
             ca_certificates=self.ca,
             worker_address=self.worker_address,
             challenge=messages.Challenge(id="c1", nonce="n0nce", engines=list(request.capabilities.engines)),
@@ -130,7 +130,7 @@ class RegistryFake(WorkerRegistryServicer):
     async def RotateCertificate(  # noqa: N802
         self, request: messages.RotateCertificateRequest, context: Context
     ) -> messages.RotateCertificateResponse:
-        chain = self._chain(request.csr)
+        chain = self._chain(request.csr, f"temporal/{self.namespace}" if self.verified else "pending")
         async with self.news:
             self.rotated += 1
             self.news.notify_all()
@@ -144,8 +144,8 @@ class RegistryFake(WorkerRegistryServicer):
         self.left.append(request.reason)
         return messages.DeregisterWorkerResponse()
 
-    def _chain(self, csr: str) -> str:
-        spiffe = f"spiffe://stackly.local/accounts/{self.account}/temporal/{self.namespace}/workers/{self.uid}"
+    def _chain(self, csr: str, home: str) -> str:
+        spiffe = f"spiffe://stackly.local/accounts/{self.account}/{home}/workers/{self.uid}"
         return self.sign(csr, spiffe, self.life)
 
 

@@ -22,10 +22,10 @@ from stackly_server.clock import uuid7
 from stackly_server.edge import call_log, statuses
 from stackly_server.edge.answers import Answers
 from stackly_server.edge.call_log import Metrics
-from stackly_server.edge.identity import Credentials, Identifiers, metadata_of
+from stackly_server.edge.identity import PENDING, Credentials, Identifiers, metadata_of
 from stackly_server.edge.rules import Rule
 from stackly_server.edge.statuses import Refusal
-from stackly_server.errors import StacklyError, TooMuch, Unavailable
+from stackly_server.errors import NotNow, StacklyError, TooMuch, Unavailable
 
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -183,6 +183,8 @@ class Entry:
         certificate = next(iter(context.auth_context().get("x509_pem_cert") or ()), b"")
         credentials = Credentials(metadata_of(context.invocation_metadata()), certificate)
         subject = await self._door.identifiers.identify(self._rule.audience, self._door.served, credentials)
+        if subject.pending and self._rule.path not in PENDING:
+            raise NotNow("CAPABILITY_MISMATCH", "Answer the challenge first, then rotate the certificate.")
         subject.method, subject.call_id = call.subject.method, call.subject.call_id
         call.subject = subject
 

@@ -23,6 +23,11 @@ PUBLIC = frozenset(
     }
 )
 WORKERS = frozenset({options_pb2.AUDIENCE_WORKER})
+PENDING = frozenset(
+    f"/stackly.v1.WorkerRegistry/{method}"
+    for method in ("VerifyCapabilities", "Heartbeat", "RotateCertificate", "DeregisterWorker")
+)
+"""All that a worker may call under the certificate that it has before it proved anything."""
 _BEARER = re.compile(r"[Bb]earer ([A-Za-z0-9._~+/=-]{1,2048})")
 
 

@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 _TOKEN = re.compile(r"stj_([0-9a-f]{32})_([A-Za-z0-9_-]{43})", re.ASCII)
-_SPIFFE = re.compile(r"spiffe://([^/]+)/accounts/([0-9a-f-]{36})/temporal/([a-z0-9.-]{1,100})/workers/([0-9a-f-]{36})")
+_SPIFFE = re.compile(
+    r"spiffe://([^/]+)/accounts/([0-9a-f-]{36})/(?:pending|temporal/([a-z0-9.-]{1,100}))/workers/([0-9a-f-]{36})"
+)
 
 
 class BadRequestError(ValueError):
@@ -49,16 +51,16 @@ class TokenSecret:
 
 @dataclass(frozen=True, slots=True)
 class WorkerId:
-    """Who a worker's certificate says it is."""
+    """Who a worker's certificate says it is. `temporal_namespace` is None until it has proved what it can do."""
 
     account_id: UUID
-    temporal_namespace: str
+    temporal_namespace: str | None
     worker_id: UUID
 
     def spiffe(self, trust_domain: str) -> str:
-        """The name in the certificate; Envoy's Temporal front reads it part by part."""
-        place = f"accounts/{self.account_id}/temporal/{self.temporal_namespace}/workers/{self.worker_id}"
-        return f"spiffe://{trust_domain}/{place}"
+        """The name in the certificate; Envoy's Temporal front reads it part by part, and takes none without a namespace."""
+        home = "pending" if self.temporal_namespace is None else f"temporal/{self.temporal_namespace}"
+        return f"spiffe://{trust_domain}/accounts/{self.account_id}/{home}/workers/{self.worker_id}"
 
     @classmethod
     def parse(cls, spiffe_id: str, trust_domain: str) -> "WorkerId | None":

@@ -108,7 +108,10 @@ class JoinService:
                 tx.tell("join_token.revoked", name)
 
     async def register(self, subject: Subject, token: str, csr: str, claimed: Capabilities, host: str) -> Joined:
-        """Joins with a token, or comes again with the key that it is bound to. The token is spent before anything is signed."""
+        """Joins with a token, or comes again with the key that it is bound to. The token is spent before anything is signed.
+
+        The certificate opens the registry only; once the capabilities are proved, `rotate` gives the one that opens Temporal.
+        """
         problems = claim_problems(claimed)
         key = _key(csr, problems)
         secret = TokenSecret.parse(token)
@@ -155,7 +158,8 @@ class JoinService:
         return worker
 
     async def _certify(self, actor: Subject, worker: Worker, csr: str, key: bytes, event: str) -> Joined:
-        name = WorkerId(worker.account_id, worker.temporal_namespace, worker.id).spiffe(self._plant.trust_domain)
+        home = worker.temporal_namespace if worker.proved else None
+        name = WorkerId(worker.account_id, home, worker.id).spiffe(self._plant.trust_domain)
         signed = await self._issuer.sign_worker(csr, name, self._plant.certificate_seconds)
         bundle = await self.trust_bundle()
         async with self._db.transaction(actor) as tx:

@@ -108,9 +108,9 @@ class LivingService:
             worker = _known(await store.beat(tx.conn, before.id, running, self._plant.lease_seconds))
             if worker.status is not before.status:
                 tx.tell("worker.returned", worker.name, status=worker.status.value)
-            return await self._directives(tx.conn, worker)
+            return await self._directives(tx.conn, worker, pending=subject.pending)
 
-    async def _directives(self, conn: Connection, worker: Worker) -> Directives:
+    async def _directives(self, conn: Connection, worker: Worker, *, pending: bool) -> Directives:
         selectors = await store.selectors(conn, worker.namespace_id)
         left = worker.certificate_expires_at - datetime.now(UTC)
         return Directives(
@@ -119,7 +119,8 @@ class LivingService:
             task_queues=worker.queues(selectors),
             drain=worker.status is WorkerStatus.DRAINING,
             reverify=worker.challenge if worker.status is WorkerStatus.PENDING else None,
-            rotate=left < timedelta(seconds=self._plant.certificate_seconds * _ROTATE_PART),
+            rotate=left < timedelta(seconds=self._plant.certificate_seconds * _ROTATE_PART)
+            or (pending and worker.proved),  # its certificate does not open Temporal yet
         )
 
 

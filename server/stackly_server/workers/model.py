@@ -195,6 +195,11 @@ class Worker:
         """Whether its certificate opens anything."""
         return self.status not in {WorkerStatus.EVICTED, WorkerStatus.BANNED}
 
+    @property
+    def proved(self) -> bool:
+        """Whether it has shown what it can do, so that its certificate may open Temporal."""
+        return self.known and bool(self.verified.engines)
+
     def queues(self, selectors: Iterable[Selector]) -> tuple[str, ...]:
         """The task queues to serve: its own for what it has under way, and all that what it proved satisfies."""
         if self.status not in {WorkerStatus.ACTIVE, WorkerStatus.UNREACHABLE, WorkerStatus.DRAINING}:

@@ -39,7 +39,7 @@ class WorkerService:
             good = worker is not None and await store.certificate_known(conn, claimed.worker_id, serial)
         if worker is None:
             raise Unauthenticated("WORKER_UNKNOWN", "This worker is not known: register again.")
-        if not good or not worker.known or worker.temporal_namespace != claimed.temporal_namespace:
+        if not good or not worker.known or claimed.temporal_namespace not in {None, worker.temporal_namespace}:
             raise Unauthenticated("CERTIFICATE_INVALID", "The certificate is revoked.")
         return Subject(
             Kind.WORKER,
@@ -48,6 +48,7 @@ class WorkerService:
             worker.name,
             worker_id=worker.id,
             namespace_id=worker.namespace_id,
+            pending=claimed.temporal_namespace is None,
         )
 
     async def payload_keys(self, subject: Subject) -> list[DataKey]:

@@ -43,14 +43,16 @@ class WorkerCertificate:
     serial: str
 
 
-def worker_certificate(openbao: OpenBao, namespace: str, *, domain: str = "stackly.local") -> WorkerCertificate:
+def worker_certificate(openbao: OpenBao, namespace: str | None, *, domain: str = "stackly.local") -> WorkerCertificate:
+    """Of a worker that joined; without a namespace that of one which has proved nothing yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     account, worker = uuid.uuid4(), str(uuid.uuid4())
+    home = "pending" if namespace is None else f"temporal/{namespace}"
     answer = openbao.client("api").post(
         "pki/sign/worker",
         csr=csr.public_bytes(serialization.Encoding.PEM).decode(),
-        uri_sans=f"spiffe://{domain}/accounts/{account}/temporal/{namespace}/workers/{worker}",
+        uri_sans=f"spiffe://{domain}/accounts/{account}/{home}/workers/{worker}",
     )["data"]
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return WorkerCertificate(worker, answer["certificate"].encode() + b"\n", pem, answer["serial_number"])
@@ -180,6 +182,19 @@ async def test_only_the_namespace_of_the_certificate(raw: Raw) -> None:
     assert await raw.code("DescribeNamespace", describe(OURS)) is grpc.StatusCode.OK
     for other in (OTHERS, "", "default", f"{OURS}/workers/x", "s-our", f"{OURS}x", OURS.upper()):
         assert await raw.code("DescribeNamespace", describe(other)) is DENIED, other
+
+
+async def test_nothing_opens_before_the_proof(envoy: Envoy, openbao: OpenBao, raw: Raw) -> None:
+    calls = {
+        "GetSystemInfo": v1.GetSystemInfoRequest().SerializeToString(),
+        "DescribeNamespace": v1.DescribeNamespaceRequest(namespace=OURS).SerializeToString(),
+        POLL_METHOD: poll(OURS, f"{OURS}.abc"),
+        "RecordWorkerHeartbeat": v1.RecordWorkerHeartbeatRequest(namespace=OURS).SerializeToString(),
+    }
+    async with channel(envoy, worker_certificate(openbao, None)) as opened:
+        for method, message in calls.items():
+            assert await raw.code(method, message) is not DENIED, method
+            assert await Raw(opened).code(method, message) is DENIED, method
 
 
 async def test_a_namespace_sent_twice_means_the_last_one_to_both_sides(raw: Raw) -> None:

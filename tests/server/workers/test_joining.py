@@ -13,9 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api import FreshDatabase, Tenant
-from machines import CLAIM, Machine, Registry, request_of
+from machines import CLAIM, Machine, Registry, request_of, right_answers
 from stackly_server.errors import AlreadyExists, Denied, Invalid, NotFound, StacklyError, Unauthenticated
 from stackly_server.workers.credentials import pin
+from stackly_server.workers.joining import Joined
 from stackly_server.workers.model import NewToken
 
 if TYPE_CHECKING:
@@ -41,11 +42,40 @@ async def test_a_certificate_names_the_worker_and_nothing_that_the_request_asked
     certificate = x509.load_pem_x509_certificate(joined.certificate_chain.encode())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     worker = joined.worker
-    place = f"accounts/{worker.account_id}/temporal/{worker.temporal_namespace}/workers/{worker.id}"
+    place = f"accounts/{worker.account_id}/pending/workers/{worker.id}"
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == [f"spiffe://stackly.local/{place}"]
     assert not certificate.subject.rdns
     assert worker.status.value == "PENDING"
     assert worker.queues([]) == ()
+
+
+def name_in(joined: Joined) -> str:
+    certificate = x509.load_pem_x509_certificate(joined.certificate_chain.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    (name,) = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return str(name)
+
+
+async def test_only_what_was_proved_gets_a_certificate_that_opens_temporal(registry: Registry) -> None:
+    machine = Machine()
+    joined = await registry.join(machine)
+    subject, challenge = await registry.caller(joined), joined.worker.challenge
+    assert challenge is not None
+    assert subject.pending
+    early = await registry.joining.rotate(subject, machine.csr)
+    assert "/temporal/" not in name_in(joined) + name_in(early)
+    told = await registry.living.heartbeat(subject, [], 0, 0, first=True)
+    assert not told.rotate
+    await registry.living.verify(subject, str(challenge.id), right_answers(challenge), CLAIM)
+    told = await registry.living.heartbeat(subject, [], 0, 0, first=True)
+    assert told.rotate  # should it have missed to ask by itself
+    proved = await registry.joining.rotate(subject, machine.csr)
+    assert f"/temporal/{joined.worker.temporal_namespace}/" in name_in(proved)
+    now = await registry.caller(proved)
+    assert not now.pending
+    assert not (await registry.living.heartbeat(now, [], 0, 0, first=True)).rotate
+    again = await registry.join(machine)  # joins anew: nothing is proved
+    assert "/temporal/" not in name_in(again)
 
 
 async def test_of_machines_that_race_for_a_token_one_gets_it(registry: Registry) -> None:
@@ -187,12 +217,11 @@ async def test_another_account_sees_none_of_it(registry: Registry, registries: R
 
 
 async def test_a_name_in_a_certificate_is_no_door_without_its_serial(registry: Registry) -> None:
-    joined = await registry.join(Machine())
-    worker = joined.worker
+    _, worker, _ = await registry.active()
     good = (
         f"spiffe://stackly.local/accounts/{worker.account_id}/temporal/{worker.temporal_namespace}/workers/{worker.id}"
     )
-    serial = joined.worker.certificate_serial
+    serial = worker.certificate_serial
     assert (await registry.workers.identify_worker(good, serial)).worker_id == worker.id
     for name, number in (
         (good, "1234"),

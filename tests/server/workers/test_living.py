@@ -229,7 +229,7 @@ async def test_old_tokens_and_ended_certificates_are_forgotten(
             assert row is not None
             return tuple(row)
 
-        assert counts() == (2, 1, 2)
+        assert counts() == (2, 2, 2)
         conn.execute("UPDATE join_tokens SET expires_at = now() - interval '8 days'")
         conn.execute("UPDATE worker_certificates SET expires_at = now() - interval '1 second'")
         await sweeps.old(account)

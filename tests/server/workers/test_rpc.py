@@ -19,6 +19,9 @@ from machines import CLAIM, Machine, right_answers
 from stackly.v1 import worker_registry_pb2 as messages
 from stackly.v1 import workers_pb2
 from stackly.v1.worker_registry_pb2_grpc import WorkerRegistryStub
+from stackly.worker.v1 import tasks_pb2
+from stackly.worker.v1 import worker_task_service_pb2 as tasks
+from stackly.worker.v1.worker_task_service_pb2_grpc import WorkerTaskServiceStub
 from stackly_server.config import Settings
 from stackly_server.dev.ports import free_ports
 from stackly_server.workers.model import DEFAULT_SELECTOR, Challenge
@@ -52,6 +55,27 @@ class Served:
         )
         answer: messages.RegisterWorkerResponse = await self.public.RegisterWorker(request)
         return answer
+
+    async def task_calls(self, chain: str, machine: Machine) -> set[str]:
+        """How each call of `WorkerTaskService` ends under a certificate: `OK` or the reason of the refusal."""
+        credentials = grpc.ssl_channel_credentials(self.roots, key_pem(machine), chain.encode())
+        batch = tasks_pb2.BatchRef(run_id=str(uuid4()), plan_number=1, batch="b1", phase=tasks_pb2.BATCH_PHASE_PLAN)
+        ends = set()
+        async with grpc.aio.secure_channel(self.worker_address, credentials) as channel:
+            stub = WorkerTaskServiceStub(channel)
+            for call in (
+                stub.ClaimBatch(tasks.ClaimBatchRequest(batch=batch, nonce="n" * 32)),
+                stub.ReclaimBatch(tasks.ReclaimBatchRequest(batch=batch)),
+                stub.GetBatchStatus(tasks.GetBatchStatusRequest(batch=batch)),
+                stub.GetPayloadKeys(tasks.GetPayloadKeysRequest()),
+            ):
+                try:
+                    await call
+                except grpc.aio.AioRpcError as error:
+                    ends.add(reason(error))
+                else:
+                    ends.add("OK")
+        return ends
 
     @asynccontextmanager
     async def worker(self, chain: bytes | None, key: bytes | None) -> AsyncIterator["WorkerRegistryAsyncStub"]:
@@ -100,8 +124,12 @@ async def test_a_machine_joins_proves_and_lives(served: Served) -> None:
         beat = await stub.Heartbeat(messages.HeartbeatRequest(first=True))
         assert list(beat.task_queues) == list(proved.task_queues)
         assert not beat.HasField("reverify")
+        assert beat.rotate
         fresh = await stub.RotateCertificate(messages.RotateCertificateRequest(csr=machine.csr))
+    assert await served.task_calls(joined.certificate_chain, machine) == {"CAPABILITY_MISMATCH"}
+    assert "CAPABILITY_MISMATCH" not in await served.task_calls(fresh.certificate_chain, machine)
     async with served.worker(fresh.certificate_chain.encode(), key_pem(machine)) as stub:
+        assert not (await stub.Heartbeat(messages.HeartbeatRequest(first=True))).rotate
         await stub.DeregisterWorker(messages.DeregisterWorkerRequest(reason="done"))
     listed = await served.public.ListWorkers(messages.ListWorkersRequest(parent=PARENT), metadata=served.owner)
     assert [worker.status for worker in listed.workers] == [workers_pb2.WORKER_STATUS_OFFLINE]

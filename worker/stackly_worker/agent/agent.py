@@ -89,7 +89,15 @@ class Agent:
         self._facts = self._known_facts()
         self._line = Line(self._facts.worker_address, self.store.ca(), self.store.wire_identity())
         if challenge is not None:
-            self._facts = await self.enrolment.prove(self._line, challenge)
+            await self._prove(challenge)
+
+    async def _prove(self, challenge: messages.Challenge) -> None:
+        """The engines first, then the certificate that opens Temporal: the one from registration does not."""
+        self._facts = await self.enrolment.prove(self._line, challenge)
+        try:
+            await patient(self._renew, self.clock, _PATIENCE)
+        except grpc.aio.AioRpcError as error:
+            raise judged(error) from error
 
     def _set_up(self) -> None:
         self._keys = KeyRing(self._fetch_keys)
@@ -136,20 +144,26 @@ class Agent:
         """Register by proof of the same key; batches under way go on."""
         challenge = await self.enrolment.register()
         self._line.redial(self.store.ca(), self.store.wire_identity())
-        self._facts = await self.enrolment.prove(self._line, challenge)
+        await self._prove(challenge)
         self._batches.equip(self.enrolment.having)
         await self._use_new_client()
         if self._draining is None:
             self._queues.serve({*self._facts.task_queues, self._own_queue})
 
     async def _rotate(self) -> None:
+        """One that was refuted gets a certificate without Temporal, until it proves its engines again."""
+        await self._renew()
+        self._batches.ca = self.store.ca().decode()
+        certificate = self.store.certificate()
+        if certificate is not None and certificate.opens_temporal:
+            await self._use_new_client()
+        _log.info("the certificate was renewed")
+
+    async def _renew(self) -> None:
         request = messages.RotateCertificateRequest(csr=self.store.csr())
         answer = await self._line.registry.RotateCertificate(request, timeout=CALL)
         self.store.keep_certificate(answer.certificate_chain, answer.ca_certificates)
         self._line.redial(self.store.ca(), self.store.wire_identity())
-        self._batches.ca = self.store.ca().decode()
-        await self._use_new_client()
-        _log.info("the certificate was renewed")
 
     async def _use_new_client(self) -> None:
         self._queues.use(await self._connected())

@@ -16,7 +16,7 @@ from stackly_worker.runner.journal import write_synced
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.wire import Identity
 
-_ACCOUNT = re.compile(r"spiffe://[^/]+/accounts/([^/]+)/")
+_ACCOUNT = re.compile(r"spiffe://[^/]+/accounts/([^/]+)/(temporal/)?")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,18 @@ class Certificate:
     @property
     def account(self) -> str:
         """The account's UUID, from the SPIFFE id `spiffe://domain/accounts/<uuid>/…`; ValueError without one."""
+        return self._spiffe()[1]
+
+    @property
+    def opens_temporal(self) -> bool:
+        """Whether it names a Temporal namespace; the first one does not, as nothing is proved by then."""
+        return self._spiffe()[2] is not None
+
+    def _spiffe(self) -> re.Match[str]:
         names = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
             if found := _ACCOUNT.match(uri):
-                return found[1]
+                return found
         raise ValueError("the certificate has no SPIFFE id of a worker")
 
     def good_at(self, when: datetime) -> bool:
@@ -121,7 +129,7 @@ class IdentityStore:
     def usable(self) -> bool:
         """A certificate that is good now, and all that is needed to work on with it."""
         certificate, facts = self.certificate(), self.facts()
-        good = certificate is not None and certificate.good_at(datetime.now(UTC))
+        good = certificate is not None and certificate.good_at(datetime.now(UTC)) and certificate.opens_temporal
         return good and facts is not None and bool(facts.temporal_address) and os.access(self._folder, os.W_OK)
 
 
