@@ -1,4 +1,4 @@
-"""The command stackly-worker: `run` is the agent, `runner` one batch."""
+"""The command stackly-worker: `run` is the agent, `runner` one batch, `nursery` what forks runners."""
 
 import os
 import sys
@@ -11,6 +11,10 @@ def main() -> None:
         from stackly_worker.runner import main as runner
 
         code = runner.main()
+    elif arguments[:1] == ["nursery"]:
+        from stackly_worker.runner import nursery
+
+        code = nursery.main()
     else:
         from stackly_worker import app
 

@@ -19,6 +19,7 @@ from stackly_worker.agent.line import CALL, Line, judged, patient
 from stackly_worker.agent.pool import Pool
 from stackly_worker.crash import crash_point
 from stackly_worker.runner.clock import Clock
+from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.process import exited
 from stackly_worker.runner.task import Task
 from stackly_worker.runner.terraform import Engine, Mirrors
@@ -64,6 +65,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.slots)
+        self.pool.greeting = Greeting(self.public_url, self.ca)
         self.folders = Folders(self.home / "batches")
 
     def tidy(self) -> None:

@@ -1,4 +1,4 @@
-"""Runner processes, some of them warm: imported and waiting for their task on standard input."""
+"""Runner processes, some of them warm: imported, connected and waiting for their task on standard input."""
 
 import os
 import subprocess
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stackly_worker.agent.nursery import Nursery
+from stackly_worker.runner.journal import start_time
+from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.task import Task
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "STACKLY_CRASH", "GRPC_VERBOSITY",
@@ -16,40 +19,62 @@ _PASSED = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "STACKLY_CRASH
 
 @dataclass
 class Runner:
-    """A process of its own session that outlives this one once it has a task; without one it ends with this one."""
+    """A process of its own session that outlives this one once it has a task; without one it ends with this one.
 
-    process: "subprocess.Popen[bytes]"
+    `pipe` is the open file of its standard input, -1 once it has its task. `process` is set for a child of this process.
+    """
+
+    pid: int
+    pipe: int
+    process: "subprocess.Popen[bytes] | None" = None
+    _start: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._start = start_time(self.pid)
 
     @property
-    def pid(self) -> int:
-        return self.process.pid
+    def lives(self) -> bool:
+        if self.process is not None:
+            return self.process.poll() is None
+        return self._start is not None and start_time(self.pid) == self._start
 
     def give(self, task: Task) -> None:
         """The task, token included, goes over the pipe only. BrokenPipeError when the process is gone."""
-        pipe = self.process.stdin
-        if pipe is None or pipe.closed:
+        if self.pipe < 0:
             raise BrokenPipeError("this runner had its task")
-        pipe.write(task.to_line())
-        pipe.close()
+        pipe, self.pipe = self.pipe, -1
+        with os.fdopen(pipe, "wb") as file:
+            file.write(task.to_line())
+
+    def let_go(self) -> None:
+        """Without a task it ends."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
 
 
 @dataclass
 class Pool:
-    """`warm` runners wait. Taking one starts the next, so a task never waits for an interpreter."""
+    """`warm` runners wait. Taking one starts the next, so a task never waits for an interpreter.
+
+    `greeting` is where runners will call, once that is known: they connect before they have a task.
+    """
 
     home: Path
     warm: int = 1
+    greeting: Greeting = field(default_factory=Greeting)
+    _nursery: Nursery | None = None
     _waiting: deque[Runner] = field(default_factory=deque)
     _given: list[Runner] = field(default_factory=list)
 
     def fill(self) -> None:
-        self._given = [runner for runner in self._given if runner.process.poll() is None]
+        self._given = [runner for runner in self._given if runner.lives]
         while len(self._waiting) < self.warm:
             self._waiting.append(self._start())
 
     def take(self) -> Runner:
         """A runner that lives; it has no task yet."""
-        living = (runner for runner in self._drawn() if runner.process.poll() is None)
+        living = (runner for runner in self._drawn() if runner.lives)
         runner = next(living, None) or self._start()
         self._given.append(runner)
         return runner
@@ -61,18 +86,38 @@ class Pool:
     def close(self) -> None:
         """End those that wait; those that work are left alone."""
         for runner in self._waiting:
-            if runner.process.stdin is not None:
-                runner.process.stdin.close()
+            runner.let_go()
         self._waiting.clear()
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
 
     def _start(self) -> Runner:
-        environment = {name: os.environ[name] for name in _PASSED if name in os.environ} | {"HOME": str(self.home)}
+        """Forked by the nursery where the kernel can watch a process that is no child; else an interpreter of its own."""
         log = os.open(self.home / "runners.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        task, pipe = os.pipe()
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "stackly_worker", "runner"], cwd=self.home, env=environment,
-                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+            return Runner(self._born(task, log), pipe)
+        except OSError:
+            self._nursery = None  # it died, or cannot be here: the next runner tries a new one
+            process = self._spawned("runner", task, log)
+            return Runner(process.pid, pipe, process)
         finally:
+            os.close(task)
             os.close(log)
-        return Runner(process)
+
+    def _born(self, task: int, log: int) -> int:
+        if not hasattr(os, "pidfd_open"):
+            raise OSError("no pidfd here")
+        if self._nursery is None or self._nursery.greeting != self.greeting:
+            if self._nursery is not None:
+                self._nursery.close()
+            self._nursery = Nursery(lambda mouth: self._spawned("nursery", mouth, log), self.greeting)
+        return self._nursery.birth(task, log)
+
+    def _spawned(self, command: str, stdin: int, log: int) -> "subprocess.Popen[bytes]":
+        environment = {name: os.environ[name] for name in _PASSED if name in os.environ} | {"HOME": str(self.home)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "stackly_worker", command], cwd=self.home, env=environment,
+            stdin=stdin, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
+
 from stackly.v1 import runs_pb2
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1 import tasks_pb2
@@ -22,6 +24,7 @@ from stackly_worker.runner.batch import Batch, BatchSpec
 from stackly_worker.runner.clock import SystemClock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import write_synced
+from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.place import Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
 from stackly_worker.runner.task import Task, TaskFormatError
@@ -34,9 +37,21 @@ _GRACE = 300.0
 _WORK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def main() -> int:
-    """0: the batch's end was acknowledged, or no task came; 1: it was not, or the batch is another's now."""
-    line = sys.stdin.buffer.readline()
+def main(greeting: Greeting | None = None) -> int:
+    """0: the batch's end was acknowledged, or no task came; 1: it was not, or the batch is another's now.
+
+    With a greeting it connects while it waits for its task.
+    """
+    try:
+        return asyncio.run(_live(greeting or Greeting()))
+    except Exception:  # noqa: BLE001 - the last frame: nobody above could do more than read it in the runner's log
+        traceback.print_exc()
+        return 1
+
+
+async def _live(greeting: Greeting) -> int:
+    channel = _connecting(greeting.public_url, greeting.ca) if greeting.public_url else None
+    line = await asyncio.to_thread(_first_line)
     if not line:
         return 0  # the agent went away before it had work
     try:
@@ -45,16 +60,24 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     _redirect(task.folder / OUTPUT)
-    try:
-        return asyncio.run(_carry_out(task))
-    except Exception:  # noqa: BLE001 - the last frame: nobody above could do more than read it in the runner's log
-        traceback.print_exc()
-        return 1
-
-
-async def _carry_out(task: Task) -> int:
     crash_point("runner.begin")
-    channel = wire.open_channel(wire.address(task.public_url), task.ca.encode())
+    if channel is None or (task.public_url, task.ca) != (greeting.public_url, greeting.ca):
+        channel = _connecting(task.public_url, task.ca)
+    return await _carry_out(task, channel)
+
+
+def _connecting(public_url: str, ca: str) -> grpc.aio.Channel:
+    channel = wire.open_channel(wire.address(public_url), ca.encode())
+    channel.get_state(try_to_connect=True)
+    return channel
+
+
+def _first_line() -> bytes:
+    with os.fdopen(0, "rb", closefd=False) as agent:
+        return agent.readline()
+
+
+async def _carry_out(task: Task, channel: grpc.aio.Channel) -> int:
     clock = SystemClock()
     try:
         plane = await RunnerPlane.attach(channel, task.run_token, clock)
