@@ -379,3 +379,16 @@ def test_the_runner_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path}
     )
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("root", [".", "a/b"])
+async def test_a_plan_of_one_machine_applied_on_another_writes_the_state_there(
+    make_batch: Make, tmp_path: Path, root: str
+) -> None:
+    """A saved plan holds its backend: a path that means the other machine's folder would lose the state."""
+    plane = MemoryPlane({str(Path(root) / "main.tf"): 'resource "terraform_data" "one" {}\n'})
+    assert (await make_batch(plane, place="here", root=root).plan()).status == "planned"
+    there = make_batch(plane, place="there", root=root)
+    assert (await there.apply()).status == "applied"
+    assert [resource["name"] for resource in json.loads(plane.state or b"{}")["resources"]] == ["one"]
+    assert not list((tmp_path / "here" / "state").glob("*.tfstate"))

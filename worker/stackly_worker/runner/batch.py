@@ -189,10 +189,11 @@ class Batch:
     def _applied(self, session: Session, rc: int, version: StateVersion | None) -> Outcome:
         if session.lost:  # the state was handed in, and kept aside; how it ended is no longer ours to say
             return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
+        if version is None:
+            reason = "" if rc else "Terraform applied the plan, but left no state where it was told to"
+            return session.outcome("cancelled" if session.cancelled else "failed", step="apply", rc=rc, reason=reason)
         status = "applied" if rc == 0 else "cancelled" if session.cancelled else "failed"
         outcome = session.outcome(status, step="apply", rc=rc)
-        if version is None:
-            return outcome
         outputs = exact.dumps(slices.parse(version.document).get("outputs") or {})
         return replace(outcome, state_serial=version.serial, state_sha256=version.sha256, outputs=outputs)
 

@@ -161,7 +161,9 @@ def _override(folder: Path, state: Path) -> None:
     )
     if later:
         raise TreeRefusedError(f"{later[0]} would override the backend after Stackly's own override file; rename it")
-    text = f'# Written by Stackly: state is kept by the control plane.\nterraform {{\n  backend "local" {{\n    path = {json.dumps(str(state))}\n  }}\n}}\n'
+    # relative, as a saved plan keeps it: on another machine it has to mean that machine's place
+    path = json.dumps(os.path.relpath(state.resolve(), folder.resolve()))
+    text = f'# Written by Stackly: state is kept by the control plane.\nterraform {{\n  backend "local" {{\n    path = {path}\n  }}\n}}\n'
     _write_private(folder / OVERRIDE, text.encode())
 
 
