@@ -110,6 +110,9 @@ class JoinService:
     async def register(self, subject: Subject, token: str, csr: str, claimed: Capabilities, host: str) -> Joined:
         """Joins with a token, or comes again with the key that it is bound to. The token is spent before anything is signed.
 
+        A known worker may come again for as long as it is known, whatever became of the token's time: the request, which
+        its key has signed, proves that it is the same. One that was evicted or deleted needs a new token.
+
         The certificate opens the registry only; once the capabilities are proved, `rotate` gives the one that opens Temporal.
         """
         problems = claim_problems(claimed)
@@ -139,7 +142,8 @@ class JoinService:
     ) -> Worker:
         spent = await token_store.spend(tx.conn, secret.id, secret.hash, key)
         if spent is None:
-            raise _invalid_token()
+            bound = await token_store.is_bound(tx.conn, secret.id, secret.hash)
+            raise _invalid_token("Another key has used the join token up: each machine needs its own." if bound else "")
         tx.subject.actor = spent.name
         if await store.is_banned(tx.conn, key):
             raise _banned()
@@ -152,7 +156,7 @@ class JoinService:
         else:
             worker = await store.join_again(tx.conn, arrival)
         if worker is None:
-            raise _invalid_token()
+            raise _invalid_token("The worker of this join token was evicted or deleted: it needs a new join token.")
         await token_store.bind(tx.conn, secret.id, worker.id)
         tx.tell("worker.joined" if spent.worker_id is None else "worker.rejoined", worker.name, host=host)
         return worker
@@ -211,9 +215,9 @@ def _uuid(text: str, name: str) -> UUID:
         raise NotFound("join token", name) from error
 
 
-def _invalid_token() -> Unauthenticated:
-    return Unauthenticated("JOIN_TOKEN_INVALID", "The join token is unknown, spent, revoked or too old.")
+def _invalid_token(why: str = "") -> Unauthenticated:
+    return Unauthenticated("JOIN_TOKEN_INVALID", why or "The join token is unknown, revoked or too old.")
 
 
 def _banned() -> Denied:
-    return Denied("WORKER_BANNED", "This worker, or its key, is banned.")
+    return Denied("WORKER_BANNED", "This worker, or its key, is banned until the worker is deleted.")

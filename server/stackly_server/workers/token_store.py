@@ -92,7 +92,7 @@ async def revoke(conn: Connection, namespace: UUID, token_id: UUID) -> bool | No
 
 
 async def spend(conn: Connection, token_id: UUID, secret_hash: bytes, key: bytes) -> SpentToken | None:
-    """Binds a token to the first key that shows it, in its time; one that is bound answers no other key.
+    """Binds a token to the first key that shows it, in its time; one that is bound answers that key alone, at any time.
 
     One statement: of any number of machines that race for a token, one gets it.
     """
@@ -110,6 +110,14 @@ async def spend(conn: Connection, token_id: UUID, secret_hash: bytes, key: bytes
     )
     row = await cursor.fetchone()
     return SpentToken(row[0], row[4], row[1], tuple(row[2]), row[3]) if row else None
+
+
+async def is_bound(conn: Connection, token_id: UUID, secret_hash: bytes) -> bool:
+    """Whether whoever shows the secret came after another key; never true for one who does not know the secret."""
+    cursor = await conn.execute(
+        "SELECT FROM join_tokens WHERE id = %s AND secret_hash = %s AND key_sha256 IS NOT NULL", (token_id, secret_hash)
+    )
+    return await cursor.fetchone() is not None
 
 
 async def bind(conn: Connection, token_id: UUID, worker_id: UUID) -> None:

@@ -124,6 +124,30 @@ async def test_a_spent_token_answers_its_own_key_and_no_other(registry: Registry
         await registry.register(token, Machine().csr)
 
 
+async def test_a_known_worker_comes_back_by_its_key_long_after_its_token(
+    registry: Registry, fresh_database: FreshDatabase
+) -> None:
+    token, machine, owner = await registry.token(), Machine(), registry.tenant.subject()
+    first = await registry.register(token, machine.csr)
+    with psycopg.connect(fresh_database.super_url, autocommit=True) as conn:
+        conn.execute("UPDATE join_tokens SET expires_at = now() - interval '2 days', revoked_at = now()")
+        conn.execute("UPDATE workers SET status = 'OFFLINE', lease_expires_at = now() - interval '1 day'")
+    back = await registry.register(token, machine.csr)
+    assert back.worker.id == first.worker.id
+    assert (await registry.caller(back)).pending
+    with pytest.raises(Unauthenticated, match="Another key has used the join token up"):
+        await registry.register(token, Machine().csr)
+    await registry.workers.evict(owner, first.worker.name, "")
+    with pytest.raises(Unauthenticated, match="evicted or deleted: it needs a new join token"):
+        await registry.register(token, machine.csr)
+    await registry.workers.ban(owner, first.worker.name, "")
+    with pytest.raises(Denied, match="banned until the worker is deleted"):
+        await registry.register(token, machine.csr)
+    await registry.workers.delete(owner, first.worker.name)
+    with pytest.raises(Unauthenticated, match="evicted or deleted: it needs a new join token"):
+        await registry.register(token, machine.csr)
+
+
 async def test_a_token_that_is_too_old_or_revoked_or_altered_is_refused(
     registry: Registry, fresh_database: FreshDatabase
 ) -> None:

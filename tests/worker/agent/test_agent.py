@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
@@ -24,7 +24,7 @@ from stackly.worker.v1 import tasks_pb2
 from stackly_server.dev.parts.envoy import Envoy
 from stackly_server.dev.parts.openbao import OpenBao
 from stackly_server.dev.parts.temporal import Temporal
-from stackly_worker.agent.identity import csr_of, new_key
+from stackly_worker.agent.identity import Certificate, IdentityStore, csr_of, new_key
 from worker.agent.platform import AskWorkflow, AttachWorkflow, Surroundings
 from worker.agent.processes import living, runner_pid, what_anybody_sees
 from worker.agent.slow import noted, slow_code
@@ -168,6 +168,39 @@ async def test_forgotten_worker_registers_again_with_its_key(around: Surrounding
     assert len(set(around.registry.keys)) == 1
     around.runner.files = {"main.tf": 'resource "terraform_data" "a" {}'}
     assert await (await around.ask(PLAN)) == "BATCH_OUTCOME_SUCCEEDED", around.said()
+
+
+async def test_worker_that_was_off_for_too_long_comes_back_by_its_key(around: Surroundings) -> None:
+    around.registry.life = timedelta(seconds=5)
+    agent = around.start()
+    await around.registry.until(lambda fake: bool(fake.heartbeats))
+    assert await around.gone(agent, signal.SIGTERM) == 0, around.said()
+    certificate = Certificate((around.home / "identity/certificate.pem").read_bytes())
+    assert certificate.opens_temporal
+    while certificate.good_at(datetime.now(UTC)):  # noqa: ASYNC110 - time has no event
+        await asyncio.sleep(0.1)
+    around.registry.life = timedelta(hours=1)
+    around.start()
+    await around.registry.until(lambda fake: fake.registered == 2)
+    assert len(set(around.registry.keys)) == 1
+    around.runner.files = {"main.tf": 'resource "terraform_data" "a" {}'}
+    assert await (await around.ask(PLAN)) == "BATCH_OUTCOME_SUCCEEDED", around.said()
+
+
+async def test_worker_that_died_before_its_second_certificate_gets_it(around: Surroundings) -> None:
+    agent = around.start()
+    await around.registry.until(lambda fake: bool(fake.heartbeats))
+    assert await around.gone(agent, signal.SIGTERM) == 0, around.said()
+    chain = around.registry.sign(
+        IdentityStore(around.home / "identity").csr(),
+        f"spiffe://stackly.local/accounts/{around.registry.account}/pending/workers/{around.registry.uid}",
+        timedelta(hours=1),
+    )
+    (around.home / "identity/certificate.pem").write_text(chain)
+    around.start()
+    around.runner.files = {"main.tf": 'resource "terraform_data" "a" {}'}
+    assert await (await around.ask(PLAN)) == "BATCH_OUTCOME_SUCCEEDED", around.said()
+    assert Certificate((around.home / "identity/certificate.pem").read_bytes()).opens_temporal
 
 
 async def test_certificate_is_renewed_in_time(around: Surroundings) -> None:
