@@ -1,6 +1,7 @@
 """What a worker says of itself while it lives: what it proves, that it is there, that it leaves."""
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,10 +13,20 @@ from stackly_server.errors import NotNow, Unauthenticated
 from stackly_server.hub import Hub
 from stackly_server.workers import store
 from stackly_server.workers.credentials import colon_serial
-from stackly_server.workers.model import Capabilities, Challenge, Worker, WorkerStatus, claim_problems, proved
+from stackly_server.workers.joining import new_challenge
+from stackly_server.workers.model import (
+    Capabilities,
+    Challenge,
+    Worker,
+    WorkerStatus,
+    claim_problems,
+    due_again,
+    proved,
+)  # fmt: skip
 from stackly_server.workers.ports import Issuer, Plant
 from stackly_server.workers.service import field_problems
 
+_CHANCE = random.SystemRandom().random
 _ROTATE_PART = 1 / 3  # of a certificate's life: the worker renews at half of it, and is told when it did not
 
 
@@ -34,7 +45,10 @@ class Directives:
 class LivingService:
     """Calls of workers, each for itself."""
 
-    def __init__(self, database: Database, hub: Hub, issuer: Issuer, plant: Plant) -> None:
+    def __init__(
+        self, database: Database, hub: Hub, issuer: Issuer, plant: Plant, chance: Callable[[], float] = _CHANCE
+    ) -> None:
+        self._chance = chance
         self._db = database
         self._hub = hub
         self._issuer = issuer
@@ -108,7 +122,21 @@ class LivingService:
             worker = _known(await store.beat(tx.conn, before.id, running, self._plant.lease_seconds))
             if worker.status is not before.status:
                 tx.tell("worker.returned", worker.name, status=worker.status.value)
+            worker = await self._recheck(tx, before, worker)
             return await self._directives(tx.conn, worker, pending=subject.pending)
+
+    async def _recheck(self, tx: Transaction, before: Worker, worker: Worker) -> Worker:
+        """Asks now and then for a new proof, at a time that nobody can tell; one that does not come takes the old one away."""
+        late = await store.unanswered(tx.conn, worker.id) if worker.recheck_until else None
+        if late is not None:
+            tx.tell("worker.refuted", late.name, wrong="no answer")
+            return late
+        silent = (worker.lease_expires_at - before.lease_expires_at).total_seconds()
+        if not due_again(silent, limits.CHALLENGE_AGAIN_SECONDS, self._chance()):
+            return worker
+        challenge = new_challenge(worker.capabilities)
+        asked = await store.ask_again(tx.conn, worker, challenge, limits.CHALLENGE_AGAIN_ANSWER_SECONDS)
+        return asked or worker
 
     async def _directives(self, conn: Connection, worker: Worker, *, pending: bool) -> Directives:
         selectors = await store.selectors(conn, worker.namespace_id)
@@ -118,7 +146,7 @@ class LivingService:
             sequence=worker.directive_sequence + len(selectors),  # selectors are never taken away, so it only rises
             task_queues=worker.queues(selectors),
             drain=worker.status is WorkerStatus.DRAINING,
-            reverify=worker.challenge if worker.status is WorkerStatus.PENDING else None,
+            reverify=worker.asked,
             rotate=left < timedelta(seconds=self._plant.certificate_seconds * _ROTATE_PART)
             or (pending and worker.proved),  # its certificate does not open Temporal yet
         )

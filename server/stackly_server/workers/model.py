@@ -180,6 +180,7 @@ class Worker:
     certificate_expires_at: datetime
     challenge: Challenge | None
     challenge_failures: int
+    recheck_until: datetime | None
     directive_sequence: int
     running_runs: tuple[str, ...]
     version: int
@@ -194,6 +195,12 @@ class Worker:
     def known(self) -> bool:
         """Whether its certificate opens anything."""
         return self.status not in {WorkerStatus.EVICTED, WorkerStatus.BANNED}
+
+    @property
+    def asked(self) -> Challenge | None:
+        """The challenge that it has yet to answer."""
+        open_ = self.status is WorkerStatus.PENDING or self.recheck_until is not None
+        return self.challenge if open_ else None
 
     @property
     def proved(self) -> bool:
@@ -228,6 +235,14 @@ def proved(
     vouched = (claimed.features & set(allowed)) - set(ENGINES)
     features = frozenset(engine.split(" ", 1)[0] for engine in working) | vouched
     return replace(claimed, engines=working, features=features, labels={**claimed.labels, **token_labels})
+
+
+def due_again(silent_seconds: float, every_seconds: float, chance: float) -> bool:
+    """Whether a worker that was heard from so long ago is to prove itself again; `chance` is even between 0 and 1.
+
+    However often it calls, that happens once in `every_seconds` on average, and nobody can tell when.
+    """
+    return chance < max(0.0, silent_seconds) / every_seconds
 
 
 def lacking(selector: Selector, workers: Sequence[Capabilities]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ _SHOWN = """
     SELECT w.id, w.account_id, w.namespace_id, a.name AS account, n.name AS namespace, n.temporal_namespace, w.slug, w.host,
            w.token_labels, w.allowed_features, w.capabilities, w.verified, w.status, w.schedulable, w.lease_expires_at,
            w.certificate_serial, w.certificate_expires_at, w.challenge_id, w.challenge_nonce, w.challenge_engines,
-           w.challenge_failures, w.directive_sequence, w.running_runs, w.version, w.created_at, w.updated_at
+           w.challenge_failures, w.recheck_until, w.directive_sequence, w.running_runs, w.version, w.created_at, w.updated_at
     FROM {source} AS w
     JOIN namespaces AS n ON n.account_id = w.account_id AND n.id = w.namespace_id
     JOIN accounts AS a ON a.account_id = w.account_id
@@ -155,7 +155,7 @@ async def join_again(conn: Connection, arrival: Arrival) -> Worker | None:
 _AGAIN = """
     host = excluded.host, capabilities = excluded.capabilities, lease_expires_at = excluded.lease_expires_at,
     challenge_id = excluded.challenge_id, challenge_nonce = excluded.challenge_nonce,
-    challenge_engines = excluded.challenge_engines, challenge_failures = 0, verified = '{}',
+    challenge_engines = excluded.challenge_engines, challenge_failures = 0, recheck_until = NULL, verified = '{}',
     status = CASE workers.status WHEN 'DRAINING' THEN 'DRAINING' ELSE 'PENDING' END,
     directive_sequence = workers.directive_sequence + 1, version = workers.version + 1, updated_at = clock_timestamp()
 """
@@ -207,6 +207,7 @@ async def verified(conn: Connection, worker: Worker, claimed: Capabilities, proo
     sql = f"""
         WITH changed AS (
             UPDATE workers SET capabilities = %(claimed)s, verified = %(proof)s, challenge_failures = 0,
+                recheck_until = NULL,
                 status = CASE status WHEN 'PENDING' THEN 'ACTIVE' ELSE status END,
                 directive_sequence = directive_sequence + 1, version = version + 1, updated_at = clock_timestamp()
             WHERE id = %(id)s AND challenge_id = %(challenge)s AND status NOT IN ('EVICTED', 'BANNED') RETURNING *
@@ -224,7 +225,7 @@ async def failed_challenge(conn: Connection, worker_id: UUID, failures_max: int)
     """One more wrong answer: what it proved before counts no more, and too many evict it."""
     sql = f"""
         WITH changed AS (
-            UPDATE workers SET challenge_failures = challenge_failures + 1, verified = '{{}}',
+            UPDATE workers SET challenge_failures = challenge_failures + 1, verified = '{{}}', recheck_until = NULL,
                 status = CASE WHEN challenge_failures + 1 >= %(max)s THEN 'EVICTED'
                     WHEN status = 'ACTIVE' THEN 'PENDING' ELSE status END,
                 directive_sequence = directive_sequence + 1, version = version + 1, updated_at = clock_timestamp()
@@ -244,6 +245,36 @@ async def beat(conn: Connection, worker_id: UUID, running: Sequence[str], lease_
             WHERE id = %(id)s AND status NOT IN ('EVICTED', 'BANNED') RETURNING *
         ) {_CHANGED}"""  # noqa: S608  (constants of this file)
     return await _one(conn, sql, {"id": worker_id, "running": list(running), "lease": lease_seconds})
+
+
+async def ask_again(conn: Connection, worker: Worker, challenge: Challenge, seconds: int) -> Worker | None:
+    """Gives a new challenge to a worker that takes work, to be answered in so many seconds. None: it is no longer one."""
+    sql = f"""
+        WITH changed AS (
+            UPDATE workers SET challenge_id = %(challenge)s, challenge_nonce = %(nonce)s, challenge_engines = %(engines)s,
+                recheck_until = clock_timestamp() + make_interval(secs => %(seconds)s),
+                directive_sequence = directive_sequence + 1
+            WHERE id = %(id)s AND status = 'ACTIVE' AND recheck_until IS NULL RETURNING *
+        ) {_CHANGED}"""  # noqa: S608  (constants of this file)
+    facts = {
+        "id": worker.id,
+        "challenge": challenge.id,
+        "nonce": challenge.nonce,
+        "engines": list(challenge.engines),
+        "seconds": seconds,
+    }
+    return await _one(conn, sql, facts)
+
+
+async def unanswered(conn: Connection, worker_id: UUID) -> Worker | None:
+    """What a worker proved counts no more when it let the time for a new answer pass. None: it did not."""
+    sql = f"""
+        WITH changed AS (
+            UPDATE workers SET status = 'PENDING', verified = '{{}}', recheck_until = NULL,
+                directive_sequence = directive_sequence + 1, version = version + 1, updated_at = clock_timestamp()
+            WHERE id = %(id)s AND status = 'ACTIVE' AND recheck_until < clock_timestamp() RETURNING *
+        ) {_CHANGED}"""  # noqa: S608  (constants of this file)
+    return await _one(conn, sql, {"id": worker_id})
 
 
 async def set_schedulable(conn: Connection, worker: Worker, *, schedulable: bool) -> Worker | None:

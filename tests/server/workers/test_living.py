@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from api import FreshDatabase
-from machines import CLAIM, Machine, Registry, right_answers
+from machines import CLAIM, PLANT, Machine, Registry, right_answers
+from stackly_server import limits
 from stackly_server.access import Subject, system
 from stackly_server.errors import Invalid, NotFound, NotNow, StacklyError, Unauthenticated
+from stackly_server.workers.living import LivingService
 from stackly_server.workers.model import DEFAULT_SELECTOR, Challenge, Selector, Worker, WorkerStatus
 from stackly_server.workers.sweeps import WorkerSweeps
 
@@ -127,6 +129,47 @@ async def beaten(ground: "Ground", registry: Registry, worker: Worker) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("no heartbeat came")
+
+
+async def test_now_and_then_a_worker_proves_itself_again(
+    registry: Registry, ground: "Ground", fresh_database: FreshDatabase
+) -> None:
+    subject, worker, queues = await registry.active()
+
+    def living(chance: float) -> LivingService:
+        return LivingService(ground.database, ground.hub, ground.vault, PLANT, lambda: chance)
+
+    await age(fresh_database, worker, -25)  # it beats 20 seconds after its last beat
+    seldom = await living(21 / limits.CHALLENGE_AGAIN_SECONDS).heartbeat(subject, [], 0, 0, first=True)
+    assert seldom.reverify is None
+    await age(fresh_database, worker, -25)
+    told = await living(19 / limits.CHALLENGE_AGAIN_SECONDS).heartbeat(subject, ["r"], seldom.sequence, 0, first=False)
+    assert told.reverify is not None
+    assert told.reverify != worker.challenge
+    assert told.sequence > seldom.sequence  # so that the agent looks
+    assert told.task_queues == queues  # and works on meanwhile
+    again = await living(0.0).heartbeat(subject, ["r"], told.sequence, 0, first=False)
+    assert again.reverify == told.reverify  # an agent that was restarted is told again
+    await registry.living.verify(subject, str(told.reverify.id), right_answers(told.reverify), CLAIM)
+    after = await living(1.0).heartbeat(subject, ["r"], 0, 0, first=False)
+    assert (after.reverify, after.task_queues) == (None, queues)
+
+
+async def test_a_worker_that_lets_the_time_for_a_new_proof_pass_gets_no_work(
+    registry: Registry, ground: "Ground", fresh_database: FreshDatabase
+) -> None:
+    subject, worker, _ = await registry.active()
+    await age(fresh_database, worker, 0)
+    eager = LivingService(ground.database, ground.hub, ground.vault, PLANT, lambda: 0.0)
+    assert (await eager.heartbeat(subject, [], 0, 0, first=True)).reverify is not None
+    with psycopg.connect(fresh_database.super_url, autocommit=True) as conn:
+        conn.execute("UPDATE workers SET recheck_until = now() - interval '1 second'")
+    late = await registry.living.heartbeat(subject, [], 0, 0, first=True)
+    assert late.task_queues == ()
+    assert await status_of(registry, worker) is WorkerStatus.PENDING
+    assert late.reverify is not None
+    await registry.living.verify(subject, str(late.reverify.id), right_answers(late.reverify), CLAIM)
+    assert await status_of(registry, worker) is WorkerStatus.ACTIVE
 
 
 async def test_draining_leaves_only_the_own_queue(registry: Registry) -> None:
