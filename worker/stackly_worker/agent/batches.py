@@ -28,6 +28,10 @@ SUCCEEDED, FAILED = tasks_pb2.BATCH_OUTCOME_SUCCEEDED, tasks_pb2.BATCH_OUTCOME_F
 GONE, LOST = tasks_pb2.BATCH_OUTCOME_GONE, tasks_pb2.BATCH_OUTCOME_LOST
 _PATIENCE = 120.0  # seconds a call about a batch is tried while the control plane is away; the task is tried again then
 _SALVAGES = 3
+_AHEAD = {
+    tasks_pb2.BATCH_PHASE_PLAN: ("FetchSource", "FetchState"),
+    tasks_pb2.BATCH_PHASE_APPLY: ("FetchPlan", "FetchState"),
+}
 _Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ class Batches:
                 return await self._not_claimed(batch, error)
             crash_point("agent.batch.claimed")
             folder = self.folders.new(batch, claimed.lease.epoch)
-            self._give(folder, claimed.lease)
+            self._give(folder, claimed.lease, ahead=_AHEAD[batch.phase])
             crash_point("agent.batch.given")
             return await self._awaited(batch, folder)
 
@@ -107,7 +111,9 @@ class Batches:
             return LOST if reason == "ALREADY_STARTED" else GONE
         raise judged(error) from error
 
-    def _give(self, folder: BatchFolder, lease: messages.BatchLease, *, recover: bool = False) -> None:
+    def _give(
+        self, folder: BatchFolder, lease: messages.BatchLease, *, recover: bool = False, ahead: tuple[str, ...] = ()
+    ) -> None:
         """A runner that dies before it reads its task is found dead by whoever waits."""
         runner = self.pool.take()
         folder.note_runner(runner.pid)
@@ -124,6 +130,7 @@ class Batches:
             environment=self.equipment.environment,
             secrets=self.equipment.secrets,
             recover=recover,
+            ahead=ahead,
         )
         try:
             runner.give(task)

@@ -12,7 +12,8 @@ from typing import Any
 from stackly_engine import exact, plans, slices
 from stackly_worker.runner import limits, terraform, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
-from stackly_worker.runner.journal import write_synced
+from stackly_worker.runner.initialized import Initialization, covered, pinned
+from stackly_worker.runner.journal import write_new, write_synced
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
     BundleError,
@@ -166,7 +167,7 @@ class Batch:
         environment, _ = await self._prepared(session, lock_file=bundle.lock)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
-        write_synced(plan_file, bundle.plan)
+        write_new(plan_file, bundle.plan)
         self.place.require_room()
         granted = await self._started(session)
         argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
@@ -207,11 +208,16 @@ class Batch:
         self.place.set_aside(self.place.errored(self.settings.root))
         if not reusable:
             self.place.set_stamp("")
-            report = await insist(self._tree, self.clock)
-        self._lay_state(session, await insist(self.plane.get_state, self.clock))
+        getting = asyncio.create_task(insist(self.plane.get_state, self.clock))
+        try:
+            report = report if reusable else await insist(self._tree, self.clock)
+            document = await getting
+        finally:
+            getting.cancel()
+        self._lay_state(session, document)
         environment = terraform.prepare(self.settings)
         if not reusable:
-            await self._initialized(session, environment, lock_file)
+            await self._initialized(session, environment, lock_file, document)
             self.place.set_stamp(stamp)
         return environment, report
 
@@ -225,14 +231,26 @@ class Batch:
             session.redactor.add(slices.sensitive_values(document))
             session.known_state(document)
 
-    async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:
+    async def _initialized(
+        self, session: Session, environment: dict[str, str], lock_file: bytes | None, state: bytes | None
+    ) -> None:
         lock = self.settings.root / worktree.LOCK_FILE
         if lock_file:
             lock.unlink(missing_ok=True)
             lock.write_bytes(lock_file)
+        wanted = Initialization.of(
+            self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
+        )
+        if self.place.initialization() == wanted.to_text() and covered(state, lock):
+            session.transcript.say("Initialized before, for this very commit.")
+            return
+        self.place.set_initialization("")
+        locked = lock.exists()
         terraform.forget_initialization(self.settings)
-        argv = terraform.init_argv(self.engine, locked=lock.exists())
+        argv = terraform.init_argv(self.engine, locked=locked)
         await session.step("init", self._command(argv, environment, "init"))
+        if pinned(self.settings.data, lock, locked=locked):
+            self.place.set_initialization(wanted.to_text())
 
     def _result(self, document: bytes, report: worktree.TreeReport) -> PlanResult:
         if len(document) > limits.PLAN_JSON_BYTES:

@@ -2,11 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -75,11 +75,18 @@ class RunnerPlane:
     reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
     _lineage: str = ""
+    _early: dict[str, Any] = field(default_factory=dict)  # streams under way, by method
 
     @classmethod
-    async def attach(cls, channel: grpc.aio.Channel, token: str, clock: Clock) -> "RunnerPlane":
-        """Ask for the work, for as long as PlaneUnavailableError may pass; LeaseLostError when it is not ours."""
+    async def attach(
+        cls, channel: grpc.aio.Channel, token: str, clock: Clock, ahead: Iterable[str] = ()
+    ) -> "RunnerPlane":
+        """Ask for the work, for as long as PlaneUnavailableError may pass; LeaseLostError when it is not ours.
+
+        The streams named in `ahead` are asked for meanwhile, as they will be needed whatever the work is.
+        """
         plane = cls(RunnerServiceStub(channel), token, clock)
+        plane._early = {method: plane._stream(method) for method in ahead}
         plane.spec = await insist(plane.get_spec, clock)
         plane.log_base, plane._lineage = plane.spec.log_offset, plane.spec.state_lineage
         if plane.spec.timeout_seconds:
@@ -97,7 +104,7 @@ class RunnerPlane:
 
     async def get_source(self) -> AsyncIterator[SourceFile]:
         with translated():
-            call = self.stub.FetchSource(messages.FetchSourceRequest(), metadata=self._as_runner, timeout=_STREAM)
+            call = self._stream("FetchSource")
             reader = streams.SourceReader(aiter(call))
             async for file in reader.files():
                 yield file
@@ -105,7 +112,7 @@ class RunnerPlane:
 
     async def get_state(self) -> bytes | None:
         with translated():
-            call = self.stub.FetchState(messages.FetchStateRequest(), metadata=self._as_runner, timeout=_STREAM)
+            call = self._stream("FetchState")
             data = await streams.document(call, streams.STATE_MOST)
         version = whole(data) if data else None
         self._lineage = version.lineage if version else self._lineage
@@ -113,11 +120,18 @@ class RunnerPlane:
 
     async def get_plan(self) -> bytes:
         with translated():
-            call = self.stub.FetchPlan(messages.FetchPlanRequest(), metadata=self._as_runner, timeout=_STREAM)
+            call = self._stream("FetchPlan")
             data = await streams.document(call, streams.PLAN_MOST)
         if data is None or sha256(data).hexdigest() != self.spec.plan_sha256:
             raise PlaneRefusedError("the saved plan is not the one this batch is to apply")
         return data
+
+    def _stream(self, method: str) -> Any:
+        """The answers to a method that takes nothing: those under way, the first time."""
+        request = getattr(messages, f"{method}Request")()
+        return self._early.pop(method, None) or getattr(self.stub, method)(
+            request, metadata=self._as_runner, timeout=_STREAM
+        )
 
     async def append_log(self, offset: int, data: bytes) -> None:
         with translated():

@@ -23,9 +23,13 @@ _START_FIELD = 22  # of /proc/<pid>/stat: clock ticks from boot to the start of 
 
 @dataclass(frozen=True)
 class Journal:
-    """A folder with argv.json (before the start), pid, out (stdout and stderr, a secret until redacted), rc."""
+    """A folder with argv.json (before the start), pid, out (stdout and stderr, a secret until redacted), rc.
+
+    `durable`: that the command began is on the disk before it does; for what is never begun again.
+    """
 
     folder: Path
+    durable: bool = False
 
     @property
     def out(self) -> Path:
@@ -40,7 +44,7 @@ class Journal:
         """Note what is about to run; the command line that runs it and keeps the journal."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=False)
         note = {"argv": list(argv), "folder": str(folder), "started_at": started_at, "boot": boot_id()}
-        write_synced(self.folder / "argv.json", json.dumps(note).encode())
+        write_new(self.folder / "argv.json", json.dumps(note).encode(), synced=self.durable)
         return ["/bin/sh", "-c", _OUTER, "sh", str(self.folder), _INNER, "apart" if apart else "", *argv]
 
     @property
@@ -99,11 +103,17 @@ def start_time(pid: int) -> str | None:
 
 def write_synced(path: Path, data: bytes) -> None:
     """A 0600 file that is on the disk, whole, when this returns; FileExistsError when it is there already."""
+    write_new(path, data, synced=True)
+
+
+def write_new(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """A new 0600 file; one that is not synced outlives the process, not the machine. FileExistsError when it is there."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _start_field(stat: str) -> str:

@@ -23,7 +23,7 @@ from stackly_worker.runner import report, requirement, salvage, terraform
 from stackly_worker.runner.batch import Batch, BatchSpec
 from stackly_worker.runner.clock import SystemClock
 from stackly_worker.runner.control import RunnerPlane
-from stackly_worker.runner.journal import write_synced
+from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.place import Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
@@ -80,7 +80,7 @@ def _first_line() -> bytes:
 async def _carry_out(task: Task, channel: grpc.aio.Channel) -> int:
     clock = SystemClock()
     try:
-        plane = await RunnerPlane.attach(channel, task.run_token, clock)
+        plane = await RunnerPlane.attach(channel, task.run_token, clock, task.ahead)
         _listen(plane)
         if task.recover:
             base = _recorded_base(task.folder, plane)
@@ -158,7 +158,7 @@ def _place(task: Task, spec: messages.GetBatchSpecResponse) -> Place:
 
 
 def _record_base(folder: Path, plane: RunnerPlane) -> None:
-    write_synced(folder / LOG_BASE, str(plane.log_base).encode())
+    write_new(folder / LOG_BASE, str(plane.log_base).encode())
 
 
 def _recorded_base(folder: Path, plane: RunnerPlane) -> int:

@@ -97,6 +97,14 @@ class Place:
     def set_stamp(self, stamp: str) -> None:
         write_atomically(self.folder / "prepared", stamp.encode())
 
+    def initialization(self) -> str:
+        """What the last `init` here was made for, if that still holds; empty otherwise."""
+        note = self.folder / "initialized"
+        return note.read_text(encoding="utf-8") if note.exists() else ""
+
+    def set_initialization(self, text: str) -> None:
+        write_atomically(self.folder / "initialized", text.encode())
+
     def set_aside(self, found: Path) -> None:
         """Clear the path; a document there that the control plane has not accepted moves to `state/unsent-…`."""
         if found.is_symlink() or not found.is_file():

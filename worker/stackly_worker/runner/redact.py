@@ -15,8 +15,8 @@ SHORTEST = 6  # characters of a secret, of a line of one
 class Redactor:
     """Replaces each run of bytes that belongs to a form of a secret by the mask.
 
-    Forms: the text, its lines when it has several, base64 and base64url at all three alignments (the characters that
-    depend on the secret alone), URL-escaped, JSON-escaped once and twice. Bytes that could begin a form are held back
+    Forms: the text, its lines when it has several, each as it is, JSON-escaped once and twice; and of these base64 and
+    base64url at all three alignments (the characters that depend on the secret alone) and URL-escaped. Bytes that could begin a form are held back
     until more come or `finish` is called, at most the length of the longest form less one. Secrets shorter than
     6 characters are not looked for. Secrets may be added at any time; they apply from the bytes held back on.
     """
@@ -97,10 +97,21 @@ def forms(secret: str) -> Iterator[bytes]:
     for text in {secret, *lines}:
         if len(text) < SHORTEST:
             continue
-        data = text.encode("utf-8", "surrogateescape")
-        yield data
-        yield from _base64(data)
-        yield from _escaped(text, data)
+        for written in _written(text):
+            data = written.encode("utf-8", "surrogateescape")
+            yield data
+            yield from _url(data)
+            for encoded in _base64(data):
+                yield encoded
+                yield from _percent(quote(encoded, safe=""))
+
+
+def _written(text: str) -> set[str]:
+    """The text as it is, and as a JSON string writes it, and that again as a JSON string writes it."""
+    once = {_json(text, ascii_only=ascii_only) for ascii_only in (True, False)}
+    once |= {_go_json(each) for each in once}
+    twice = {_json(each, ascii_only=False) for each in once}
+    return {text} | once | twice | {_go_json(each) for each in twice}
 
 
 def _base64(data: bytes) -> Iterator[bytes]:
@@ -111,16 +122,15 @@ def _base64(data: bytes) -> Iterator[bytes]:
         yield base64.urlsafe_b64encode(padded)[first:last]
 
 
-def _escaped(text: str, data: bytes) -> Iterator[bytes]:
+def _url(data: bytes) -> Iterator[bytes]:
     for safe in ("", "/", "$&+=:@", "$&+,/:;=?@"):  # Python's and Go's ideas of what needs no escape
-        escaped = quote(data, safe=safe)
-        yield escaped.encode()
-        yield _PERCENT.sub(lambda found: found.group().lower(), escaped).encode()
-    yield quote_plus(data).encode()
-    for ascii_only in (True, False):
-        once = _json(text, ascii_only=ascii_only)
-        for form in (once, _go_json(once), _json(once, ascii_only=ascii_only)):
-            yield form.encode("utf-8", "surrogateescape")
+        yield from _percent(quote(data, safe=safe))
+    yield from _percent(quote_plus(data))
+
+
+def _percent(escaped: str) -> Iterator[bytes]:
+    yield escaped.encode()
+    yield _PERCENT.sub(lambda found: found.group().lower(), escaped).encode()
 
 
 def _json(text: str, *, ascii_only: bool) -> str:

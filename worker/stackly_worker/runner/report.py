@@ -50,11 +50,20 @@ def lost(remains: Remains) -> messages.FinishBatchRequest:
 
 def _error(outcome: Outcome, phase: tasks_pb2.BatchPhase, *, timed_out: bool) -> runs_pb2.RunError:
     errors = [_terraform_error(error) for error in outcome.errors]
-    message = outcome.reason or (errors[0].summary if errors else f"Terraform ended with {outcome.rc}")
+    message = outcome.reason or f"Terraform ended with {outcome.rc}"
+    if outcome.errors and not outcome.cause:
+        message = _first(outcome)
     if timed_out:
         message = f"the time limit was reached; {message}"
     reason = "TIMEOUT" if timed_out else _reason(outcome, phase)
     return runs_pb2.RunError(reason=reason, message=message, terraform_errors=errors)
+
+
+def _first(outcome: Outcome) -> str:
+    """Terraform's own first error with its place, and how many more there are."""
+    first, more = outcome.errors[0], max(outcome.errors_total, len(outcome.errors)) - 1
+    place = f" on {first.file} line {first.line}" if first.file else f" at {first.address}" if first.address else ""
+    return f"{first.summary}{place}" + (f", and {more} more" if more else "")
 
 
 def _reason(outcome: Outcome, phase: tasks_pb2.BatchPhase) -> str:

@@ -107,7 +107,7 @@ class Session:
         try:
             return await self._follow(self._start("apply", command), quiet=False)
         finally:
-            sending.cancel()
+            self.state.end()
             await asyncio.gather(sending, return_exceptions=True)
 
     async def settle(self, root: Path) -> StateVersion | None:
@@ -151,7 +151,7 @@ class Session:
         )
 
     def _start(self, name: str, command: Command) -> Process:
-        journal = Journal(self.folder / name)
+        journal = Journal(self.folder / name, durable=self.applies)
         if not command.apart:
             self.transcript = replace(self.transcript, out=journal.out, events=Events(), _offset=0, _rest=b"")
         return Process.start(command, journal, self.lock, self.clock.wall())

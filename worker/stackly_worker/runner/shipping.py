@@ -88,35 +88,56 @@ class StateShipper:
     refused: bool = False
     _newest: StateVersion | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _accepted: str = ""
 
     def offer(self, version: StateVersion) -> None:
         self.place.keep(version)
         self._newest = version
         self._news.set()
 
+    def end(self) -> None:
+        """Terraform has ended: what is being sent is sent, nothing else is begun."""
+        self._ended.set()
+        self._news.set()
+
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until `end`."""
         while True:
             await self._news.wait()
             self._news.clear()
+            if self._ended.is_set():
+                return
             if (version := self._newest) is not None:
-                await self._send(version, final=False)
-                await self.clock.sleep(min(_LONGEST_PAUSE, len(version.document) / _STATE_RATE))
+                await self._send(version)
+                await self._pause(min(_LONGEST_PAUSE, len(version.document) / _STATE_RATE))
 
     async def send_final(self, version: StateVersion) -> None:
-        """PlaneUnavailableError after 15 minutes; the version then lies in the place for whoever comes next."""
+        """PlaneUnavailableError after 15 minutes; the version then lies in the place for whoever comes next.
+
+        One that was taken as the last of those before is not sent again.
+        """
         self.place.keep(version)
+        if version.sha256 == self._accepted:
+            return
         await insist(lambda: self._send_once(version, final=True), self.clock)
 
     async def send_dump(self, version: StateVersion) -> None:
         await insist(lambda: self.plane.write_state(version, final=False, kind="dump"), self.clock)
 
-    async def _send(self, version: StateVersion, *, final: bool) -> None:
+    async def _send(self, version: StateVersion) -> None:
         try:
-            await self._send_once(version, final=final)
+            await self._send_once(version, final=False)
         except PlaneUnavailableError:
-            await self.clock.sleep(_BACK_OFF[1])
+            await self._pause(_BACK_OFF[1])
             self._news.set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Cut short when Terraform ends."""
+        sleeping, ending = asyncio.create_task(self.clock.sleep(seconds)), asyncio.create_task(self._ended.wait())
+        await asyncio.wait({sleeping, ending}, return_when=asyncio.FIRST_COMPLETED)
+        sleeping.cancel()
+        ending.cancel()
 
     async def _send_once(self, version: StateVersion, *, final: bool) -> None:
         """A refusal (quarantine) or a lost lease is an answer too: the bytes are kept, there or in the place here."""
@@ -126,3 +147,4 @@ class StateShipper:
             self.refused = True
         else:
             self.place.accepted(version.sha256)
+            self._accepted = version.sha256

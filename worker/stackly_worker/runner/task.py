@@ -19,6 +19,7 @@ class Task:
 
     `ca` is PEM. `folder` is the batch's own, `work` the folder of all work places (the stack's is `work/<work_key>`).
     `environment` is laid over Terraform's; `secrets` are values of it that must never show in a log.
+    `ahead` names the streams of RunnerService that the batch will need, to be asked for at once.
     """
 
     public_url: str
@@ -33,6 +34,7 @@ class Task:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     recover: bool = False
+    ahead: tuple[str, ...] = ()
 
     def to_line(self) -> bytes:
         document = {
@@ -48,6 +50,7 @@ class Task:
             "environment": dict(self.environment),
             "secrets": self.secrets,
             "recover": self.recover,
+            "ahead": self.ahead,
         }
         return json.dumps(document).encode() + b"\n"
 
@@ -74,4 +77,5 @@ def _task(document: Mapping[str, Any]) -> Task:
         environment=dict(document["environment"]),
         secrets=tuple(document["secrets"]),
         recover=bool(document["recover"]),
+        ahead=tuple(document["ahead"]),
     )

@@ -1,0 +1,74 @@
+"""When the last `init` of a place is still good, so that the next plan need not make it again.
+
+Only when nothing can have moved since: the same commit, root, engine and settings; modules of the tree alone; providers
+that a lock file of the tree pins, or none at all; and no provider that only the state knows.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from stackly_engine import slices
+from stackly_worker.runner.terraform import Engine, Settings
+
+_PROVIDER = re.compile(r'^provider "([^"]+)"', re.MULTILINE)
+_IN_STATE = re.compile(r'provider\["([^"]+)"\]')
+_BUILT_IN = "terraform.io/builtin/"
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """What an `init` was made for, and the lock file it was made by; empty without one."""
+
+    commit: str
+    root: str
+    engine: tuple[str, ...]
+    settings: str
+    lock_sha256: str
+
+    @classmethod
+    def of(
+        cls, commit: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
+    ) -> "Initialization":
+        """As the tree is before `init`."""
+        words = json.dumps([settings.mirrors.config(), sorted(environment.items())])
+        return cls(
+            commit=commit,
+            root=root,
+            engine=(*engine.command, engine.name),
+            settings=sha256(words.encode()).hexdigest(),
+            lock_sha256=sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "",
+        )
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def pinned(data: Path, lock: Path, *, locked: bool) -> bool:
+    """Whether another `init` of the same would give the same, after one; `locked`: the lock file is the tree's own."""
+    return _own_modules(data / "modules" / "modules.json") and (locked or not _providers(lock))
+
+
+def covered(state: bytes | None, lock: Path) -> bool:
+    """Whether the providers of a state are those of the lock file, or built in."""
+    if state is None:
+        return True
+    resources = slices.parse(state).get("resources") or []
+    used = {name for each in resources for name in _IN_STATE.findall(str(each.get("provider", "")))}
+    return {name for name in used if not name.startswith(_BUILT_IN)} <= _providers(lock)
+
+
+def _own_modules(manifest: Path) -> bool:
+    """Whether each module is the root or lies in the tree: others are fetched anew by each `init`."""
+    try:
+        modules = json.loads(manifest.read_text(encoding="utf-8")).get("Modules") or []
+    except FileNotFoundError:
+        return True
+    return all(each.get("Source", "?").startswith(("./", "../")) for each in modules if each.get("Key"))
+
+
+def _providers(lock: Path) -> set[str]:
+    return set(_PROVIDER.findall(lock.read_text(encoding="utf-8"))) if lock.is_file() else set()
