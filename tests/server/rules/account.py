@@ -135,7 +135,7 @@ async def _workers(a: Account) -> None:
             await ask(a.machines[slug], "WorkerRegistry/VerifyCapabilities", **sent)
             rotated = await ask(a.machines[slug], "WorkerRegistry/RotateCertificate", csr=machine.csr)
             a.machines[slug] = await a.place.machine(machine, rotated.certificate_chain)
-    a.callers["worker"] = Caller(channel=a.machines["holder"])
+    a.callers["worker"], a.callers["pending"] = (Caller(channel=a.machines[slug]) for slug in ("holder", "pending"))
 
 
 async def _repositories(a: Account) -> None:

@@ -78,7 +78,7 @@ def as_itself(rpc: Rpc, a: Account, kind: str) -> Caller:
     if kind == "run" and rpc.name in _APPLYING:
         return Caller.run(a.tokens["apply"])
     if kind == "worker" and rpc.method.name == "VerifyCapabilities":
-        return Caller(channel=a.machines["pending"])
+        return a.callers["pending"]
     return a.callers[kind]
 
 

@@ -8,7 +8,20 @@ from server.rules.asked import VARIANTS, Special, as_itself, requests, send
 from server.rules.calls import RPCS, Outcome, Rpc
 
 GOLDEN = Path(__file__).with_name("matrix.golden")
-CALLERS = ("none", "viewer", "operator", "approver", "admin", "owner", "key", "expired", "worker", "run", "other")
+CALLERS = (
+    "none",
+    "viewer",
+    "operator",
+    "approver",
+    "admin",
+    "owner",
+    "key",
+    "expired",
+    "worker",
+    "pending",
+    "run",
+    "other",
+)
 WORDS: Mapping[str, str] = {
     "OK": "ok",
     "PERMISSION_DENIED/PERMISSION_DENIED": "denied",
@@ -18,13 +31,16 @@ WORDS: Mapping[str, str] = {
     "UNAUTHENTICATED/TOKEN_EXPIRED": "late",
     "UNAUTHENTICATED/CERTIFICATE_INVALID": "elsewhere",
     "UNIMPLEMENTED": "absent",
+    "FAILED_PRECONDITION/CAPABILITY_MISMATCH": "unproved",
 }
 
 
-async def row(street: Street, rpc: Rpc, special: Special | None = None) -> dict[str, str]:
+async def row(
+    street: Street, rpc: Rpc, special: Special | None = None, callers: Iterable[str] = CALLERS
+) -> dict[str, str]:
     """Caller → word, each on the accounts as they were."""
     found: dict[str, str] = {}
-    for kind in CALLERS:
+    for kind in callers:
         caller = street.b.callers["owner"] if kind == "other" else as_itself(rpc, street.a, kind)
         sent = requests(rpc, street.a, caller, special=special) if special else None
         outcome = await send(rpc, street.a, caller, sent)

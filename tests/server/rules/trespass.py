@@ -27,8 +27,7 @@ class Trespass:
     async def run(self) -> list[str]:
         """Succeeds first with what is one's own, then tries."""
         a, b = self.street.a, self.street.b
-        await self._succeeds("a")
-        await self._refused(self._request("a"), "all names")
+        await self.all_names()
         await self._succeeds("b")
         theirs, own = (name_for(each, self.rpc, self.naming.pattern) for each in (a, b))
         await self._alike(
@@ -42,6 +41,12 @@ class Trespass:
             await self._refused(
                 self._with(theirs.replace(a.name, "accounts/-", 1)), "any account", _UNSEEN | {_NO_NAME}
             )
+        return self.problems
+
+    async def all_names(self) -> list[str]:
+        """The very request that is good for its owner."""
+        await self._succeeds("a")
+        await self._refused(self._request("a"), "all names")
         return self.problems
 
     async def _alike(self, what: str, names: list[str], *, in_own_name: bool = False) -> None:
