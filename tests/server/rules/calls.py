@@ -115,6 +115,20 @@ class Rpc:
                 held: Any = field.message_type
                 yield from self._naming(held, f"{path}.", required=needed)
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Dotted paths of all text fields that a caller may set."""
+        return tuple(self._texts(self.method.input_type, ""))
+
+    def _texts(self, message: Any, at: str) -> Iterator[str]:
+        for field in message.fields:
+            if _OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]:
+                continue
+            if field.type == FieldDescriptor.TYPE_STRING:
+                yield f"{at}{field.name}"
+            if _goes_on(field):
+                yield from self._texts(field.message_type, f"{at}{field.name}.")
+
     def _pattern_of_path(self, field: str) -> str:
         http = self.method.GetOptions().Extensions[annotations_pb2.http]
         way = http.patch or http.post or http.get or http.delete or http.put

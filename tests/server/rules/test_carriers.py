@@ -1,5 +1,6 @@
 """What names things without being a resource name: tokens, ids, raw bodies. Each is good for its own account first."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -210,3 +211,81 @@ def test_no_rpc_is_left_out() -> None:
     assert not named & (CARRIERS | OWN_THINGS)
     assert not CARRIERS & OWN_THINGS
     assert named | CARRIERS | OWN_THINGS == RPCS.keys()
+
+
+WILD = [
+    rpc
+    for rpc in RPCS.values()
+    if rpc.reads and rpc.naming and "/*" in rpc.naming[0].pattern.removeprefix("accounts/*")
+]
+
+
+@pytest.mark.parametrize("rpc", WILD, ids=[rpc.name for rpc in WILD])
+async def test_wildcards(street: Street, rpc: Rpc) -> None:
+    """All of something are all of one's own."""
+    (request,) = requests(rpc, street.b)
+    name = rpc.naming[0].read(request)
+    rpc.naming[0].write(request, f"{name.rpartition('/')[0]}/-")
+    seen = await owner(street, rpc, street.b, request)
+    unmarked(street, seen)
+    assert seen.code in {"OK", "NOT_FOUND", "INVALID_ARGUMENT"}
+
+
+async def test_wildcards_that_find_something(street: Street) -> None:
+    for name in ("RunService/ListRuns", "RunService/WatchRuns", "StateService/GetStateVersion"):
+        fields = {"parent": f"{street.b.name}/stackStates/-", "name": f"{street.b.state('done')}/stateVersions/-"}
+        known = {key: value for key, value in fields.items() if RPCS[name].has(key)}
+        request = RPCS[name].request(**known)
+        if RPCS[name].endless:
+            request.resume_token = "2026-01-01T00:00:00+00:00"
+        seen = await owner(street, RPCS[name], street.b, request)
+        assert seen.ok
+        assert street.b.name.encode() in seen.answers[0]
+        unmarked(street, seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("EventService/ListEvents", "subject"), ("RunService/ListRuns", "delivery_id")]
+)
+async def test_filters(street: Street, name: str, field: str) -> None:
+    """A filter by something of `a` finds it there, and nothing in `b`."""
+    rpc, a, b = RPCS[name], street.a, street.b
+    value = a.run("done") if field == "subject" else "delivery-of-a"
+    a.place.tables.rows("UPDATE runs SET delivery_id = %s WHERE account_id = %s", "delivery-of-a", a.tenant.account_id)
+    for whose, found in ((a, True), (b, False)):
+        (request,) = requests(rpc, whose)
+        setattr(request, field, value)
+        seen = await owner(street, rpc, whose, request)
+        assert bool(seen.answers[0]) is found
+    street.put_back()
+
+
+# Text fields that could name something, and what they are instead of a resource name.
+NO_NAMES = {
+    "a secret that is the credential itself": {"api_key", "refresh_token", "join_token"},
+    "sealed or own, tried above": {"page_token", "resume_token", "request_id", "lock_id", "challenge_id", "batch.run_id", "namespace"},
+    "a filter, tried above": {"subject", "delivery_id"},
+    "of the code host, or of the caller's choosing": {
+        "repository.external_id", "repository.full_name", "stack_state_id", "stack_state.variables.key", "run.variables.key",
+        "join_token.display_name", "api_key.display_name", "host",
+    },
+    "not read: the name is made of parent and stack_state_id": {"stack_state.name"},
+    "made by the runner, kept with its own batch": {"start_token"},
+    "echoed in the run's own error": {"error.terraform_errors.address", "error.terraform_errors.path"},
+    "names of runs that only the worker itself is shown with": {"running_runs"},
+}  # fmt: skip
+_LIKE_A_NAME = re.compile(
+    r"(.*_)?(id|token|key|name|namespace|subject|parent|repository|member|run|runs|worker|address|host)"
+)
+
+
+def test_no_field_is_left_out() -> None:
+    known = set().union(*NO_NAMES.values())
+    left = {
+        (rpc.name, path)
+        for rpc in RPCS.values()
+        for path in rpc.texts
+        if _LIKE_A_NAME.fullmatch(path.rpartition(".")[2])
+        and path not in known | {naming.path for naming in rpc.naming}
+    }
+    assert left == set()
