@@ -5,12 +5,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench import one_resource
+from bench import many, memory, one_resource, pushing, rpcs, starting
 from bench.figures import machine, say
 from bench.installed import Installed, platform
 
 MEASUREMENTS: Mapping[str, Callable[[Installed], None]] = {
+    "memory": memory.measure,
     "one-resource": one_resource.measure,
+    "many": many.measure,
+    "push": pushing.measure,
+    "rpcs": rpcs.measure,
+    "start": starting.measure,
 }
 
 

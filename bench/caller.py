@@ -1,5 +1,6 @@
 """The API as a program calls it: gRPC through Envoy with an access token, messages by Google's protobuf."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,14 +72,22 @@ class Caller:
 
     def wait(self, name: str, until: "runs_service_pb2.WaitUntil", status: "runs_pb2.RunStatus") -> runs_pb2.Run:
         """The run once it is there; RunEndedError when it has another status then."""
+        run = self.wait_any(name, until)
+        if run.status != status:
+            raise RunEndedError(f"{name} is {runs_pb2.RunStatus.Name(run.status)}: {run.error}")
+        return run
+
+    def wait_any(self, name: str, until: "runs_service_pb2.WaitUntil") -> runs_pb2.Run:
+        """The run once it is there, whatever became of it; TimeoutError after a minute."""
         request = runs_service_pb2.WaitRunRequest(name=name, until=until)
+        end = time.monotonic() + _SECONDS
         while True:
             answer = self.runs.WaitRun(request, metadata=self.signed, timeout=_SECONDS)
             if answer.reached:
-                break
-        if answer.run.status != status:
-            raise RunEndedError(f"{name} is {runs_pb2.RunStatus.Name(answer.run.status)}: {answer.run.error}")
-        return answer.run
+                return answer.run
+            if time.monotonic() > end:
+                status = runs_pb2.RunStatus.Name(answer.run.status)
+                raise TimeoutError(f"{name} is {status} after {_SECONDS:.0f} seconds")
 
     def approve(self, run: runs_pb2.Run) -> None:
         request = runs_service_pb2.ApproveRunRequest(name=run.name, plan_digest=run.plan_digest)

@@ -48,9 +48,11 @@ def platform(home: Path | None, port: int | None) -> Iterator[Installed]:
     if home is not None and port is not None:
         yield Installed(home, port)
         return
-    with tempfile.TemporaryDirectory(prefix="stackly-bench-", ignore_cleanup_errors=True) as folder:
-        with started(Path(folder) / "home", free_base()) as installed:
-            yield installed
+    with (
+        tempfile.TemporaryDirectory(prefix="stackly-bench-", ignore_cleanup_errors=True) as folder,
+        started(Path(folder) / "home", free_base()) as installed,
+    ):
+        yield installed
 
 
 @contextmanager

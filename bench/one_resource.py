@@ -50,7 +50,7 @@ def _print(ours: list[Times], bare: list[Times]) -> None:
         ratio = median([a / b for a, b in zip(mine, theirs, strict=True)])
         say(
             f"  {title:<20} {median(mine) * 1000:6.0f} ms, Terraform alone {median(theirs) * 1000:4.0f} ms: "
-            f"{median(mine) / median(theirs):.2f}× (median of the pairs' ratios {ratio:.2f}×)"
+            f"{median(mine) / median(theirs):.2f}x (median of the pairs' ratios {ratio:.2f}x)"
         )
 
 
@@ -58,9 +58,7 @@ def _ours(caller: Caller, code: str, id_: str) -> Times:
     state = caller.make_state(code, id_)
     began = time.monotonic()
     run = caller.create(state)
-    run = caller.wait(
-        run.name, runs_service_pb2.WAIT_UNTIL_PLANNED, runs_pb2.RUN_STATUS_AWAITING_APPROVAL
-    )
+    run = caller.wait(run.name, runs_service_pb2.WAIT_UNTIL_PLANNED, runs_pb2.RUN_STATUS_AWAITING_APPROVAL)
     planned = time.monotonic()
     caller.approve(run)
     caller.wait(run.name, runs_service_pb2.WAIT_UNTIL_DONE, runs_pb2.RUN_STATUS_APPLIED)
