@@ -93,9 +93,9 @@ class Progress:
         line. A state that moved since the plan sends the run back to plan again; an equal digest keeps its approvals.
         """
         head = await self._states.head(tx.conn, tx.account_id, state.id, lock=True)
+        if head.lock_run_id is not None:
+            return  # the state moves until that run has ended
         for run in await store.open_runs(tx.conn, tx.account_id, state.id, [Status.APPLY_QUEUED]):
-            if await batch_store.find(tx.conn, tx.account_id, run.id, run.plan_number, Phase.APPLY, BATCH):
-                return  # it holds the lock already
             plan = await store.plan(tx.conn, tx.account_id, run.id, run.plan_number)
             if plan is None or (plan.state_serial, plan.state_lineage) != (head.serial, head.lineage):
                 await self._plan_again(tx, run, state)

@@ -118,6 +118,20 @@ async def test_the_second_run_waits_and_plans_again_and_an_equal_plan_keeps_its_
     assert (await desk.apply(second, serial=2, number=2)).run.status is Status.APPLIED
 
 
+async def test_who_waits_for_an_apply_plans_again_when_that_has_ended(desk: Desk) -> None:
+    """Not on each state that is written on the way: such a plan would be stale before people have read it."""
+    first, second = await desk.planned(), await desk.planned("two")
+    await desk.approve(first)
+    runner = await desk.started(first)
+    assert await desk.write(runner, 1) is None
+    waits = await desk.approve(second)
+    assert (waits.run.status, waits.run.plan_number) == (Status.APPLY_QUEUED, 1)
+    assert await desk.write(runner, 2) is None
+    await desk.rooms.batches.finish(runner, Outcome.SUCCEEDED, None, [], 0)
+    again = await desk.read(second)
+    assert (again.run.status, again.run.plan_number) == (Status.QUEUED, 2)
+
+
 async def test_a_lock_of_a_person_holds_an_apply_back(desk: Desk) -> None:
     state = (await desk.world.stack_states())["hello"].state
     head = await desk.rooms.states.lock(desk.me, state.id, NAME, "by hand", None)
