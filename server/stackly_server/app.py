@@ -37,6 +37,7 @@ from stackly_server.events.rpc import EventServicer
 from stackly_server.events.service import EventService
 from stackly_server.git.activities import PushActivities
 from stackly_server.git.asking import CodeRequests
+from stackly_server.git.reconciling import PushReconciler
 from stackly_server.git.rpc import StackSourceServicer
 from stackly_server.git.starting import PushStarter
 from stackly_server.git.web import WebhookServicer
@@ -55,6 +56,7 @@ from stackly_server.relay import Handler, Relay
 from stackly_server.runs.activities import RunActivities
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
 from stackly_server.runs.settling import SettleService
@@ -173,7 +175,7 @@ async def orchestrating(settings: Settings) -> None:
         activities = [*PushActivities(into.git).all, RunActivities(settling).settle]
         fleet = Fleet(temporal, homes, on.hub, workflows, activities)
         relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
-        sweeps = _sweeps(on, into, homes, settling)
+        sweeps = [*_sweeps(on, into, homes, settling), *_reconcilers(on, into, homes, temporal, fleet)]
         await Orchestrator(fleet, relay, sweeps, on.clock, settings.ready_file).run_until_signal()
 
 
@@ -187,6 +189,19 @@ def _sweeps(on: Ground, into: Rooms, homes: AllNamespaces, settling: SettleServi
         Sweep("runs.advance", 15.0, in_each_account(homes.accounts, settling.advance)),
         Sweep("runs.rejudge", 15.0, in_each_account(homes.accounts, settling.rejudge)),
         Sweep("logs.ended", 60.0, in_each_account(homes.accounts, into.logs.move_ended)),
+    ]
+
+
+def _reconcilers(on: Ground, into: Rooms, homes: AllNamespaces, temporal: Temporal, fleet: Fleet) -> list[Sweep]:
+    """What puts right what must not be; each of them says so when it had something to do."""
+    runs = RunReconciler(on.database, temporal, into.stacks, into.states, into.progress)
+    pushes = PushReconciler(on.database, temporal, on.namespaces)
+    return [
+        Sweep("namespaces.restore", 10.0, in_each_account(homes.accounts, homes.restore)),
+        Sweep("builds.restore", 10.0, fleet.restore),
+        Sweep("runs.hand_out", 30.0, in_each_account(homes.accounts, runs.hand_out)),
+        Sweep("runs.close", 60.0, in_each_account(homes.accounts, runs.close)),
+        Sweep("pushes.take_up", 30.0, in_each_account(homes.accounts, pushes.take_up)),
     ]
 
 

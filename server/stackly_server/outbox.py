@@ -89,6 +89,14 @@ async def bury(tx: Transaction, line: Claim, error: str) -> None:
         tx.wake("outbox")
 
 
+async def waits(conn: Connection, kind: str, key: str) -> bool:
+    """Whether a line of the tenant is still to be told: another one would say the same."""
+    cursor = await conn.execute(
+        "SELECT FROM outbox WHERE kind = %s AND key = %s AND done_at IS NULL AND dead_at IS NULL LIMIT 1", (kind, key)
+    )
+    return await cursor.fetchone() is not None
+
+
 async def late(conn: Connection, seconds: float) -> int:
     """How many lines are due for that long and not yet told: zero unless something is wrong."""
     cursor = await conn.execute(

@@ -11,8 +11,10 @@ from stackly_server.git.push import PushRef
 class Workflows(Protocol):
     """The side of Temporal that starts workflows."""
 
-    async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
-        """Starts a workflow; one of that id that runs or has ended well is left as it is."""
+    async def start(
+        self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str, *, anew: bool = False
+    ) -> None:
+        """Starts a workflow; one of that id that runs is left as it is, and without `anew` one that has ended well too."""
         ...
 
 
@@ -46,5 +48,6 @@ class PushStarter:
         namespace = await self._namespaces.by_name(system(account_id, method="relay"))
         push = PushRef(str(account_id), inbox_id)
         await self._workflows.start(
-            account_id, namespace.temporal_namespace, "PushWorkflow", push, f"push/{inbox_id}"
-        )
+            account_id, namespace.temporal_namespace, "PushWorkflow", push, f"push/{inbox_id}",
+            anew=bool(payload.get("anew")),
+        )  # fmt: skip

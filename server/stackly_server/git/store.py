@@ -66,6 +66,20 @@ async def inbox_row(conn: Connection, inbox_id: UUID) -> InboxRow | None:
         return await cursor.fetchone()
 
 
+async def late_deliveries(conn: Connection, seconds: int) -> list[InboxRow]:
+    """At most 200 deliveries that nobody has handled for so long, oldest first."""
+    async with conn.cursor(row_factory=class_row(InboxRow)) as cursor:
+        await cursor.execute(
+            f"""
+            SELECT {_INBOX} FROM inbox
+            WHERE handled_at IS NULL AND received_at < clock_timestamp() - make_interval(secs => %s)
+            ORDER BY received_at LIMIT 200
+            """,  # noqa: S608  (a constant of this file)
+            (seconds,),
+        )
+        return await cursor.fetchall()
+
+
 async def newer_waits(conn: Connection, row: InboxRow) -> bool:
     """Whether a later delivery of the same branch is still to be taken up: it will see all that this one would.
 

@@ -45,6 +45,10 @@ class Temporal(Protocol):
         """Sends new workflows to a build; Unavailable while none of its workers polls."""
         ...
 
+    async def has_current(self, namespace: str, account_id: UUID, deployment: str) -> bool:
+        """Whether new workflows go to some build."""
+        ...
+
 
 class Homes(Protocol):
     """Which namespaces there are."""
@@ -80,9 +84,10 @@ class Fleet:
         self._hub = hub
         self._workflows = workflows
         self._activities = activities
-        self._build = build_id(workflows)
+        self.build = build_id(workflows)
         self._running: dict[Home, asyncio.Task[None]] = {}
         self._workers: dict[Home, Worker] = {}
+        self._served: set[Home] = set()  # where this build took over
         self._look_seconds = look_seconds
         self.ready = asyncio.Event()
         self.failures = 0  # of workers, since the start
@@ -100,6 +105,17 @@ class Fleet:
     async def stop(self) -> None:
         """Polls no more, and gives activities under way a moment."""
         await asyncio.gather(*(worker.shutdown() for worker in self._workers.values() if worker.is_running))
+
+    async def restore(self) -> None:
+        """Takes new workflows where none of our builds does: Temporal's data were lost. Else there is nothing to do.
+
+        A build that is current stays so: with two of them at work during a release, neither takes over again.
+        """
+        for home in self._served & self._running.keys():
+            name, account_id = home.temporal_namespace, home.account_id
+            if not await self._temporal.has_current(name, account_id, DEPLOYMENT):
+                await self._temporal.set_current(name, account_id, DEPLOYMENT, self.build)
+                _log.error("Namespace %s had no build; build %s serves it.", name, self.build)
 
     async def _look(self) -> None:
         homes = await self._homes.active()
@@ -125,7 +141,7 @@ class Fleet:
             self._failed(home, error)
 
     def _worker(self, client: Client) -> Worker:
-        version = WorkerDeploymentVersion(DEPLOYMENT, self._build)
+        version = WorkerDeploymentVersion(DEPLOYMENT, self.build)
         return Worker(
             client,
             task_queue=CONTROL_QUEUE,
@@ -142,17 +158,19 @@ class Fleet:
         """Makes this build the current one, as soon as Temporal has seen its worker poll."""
         for attempt in range(_CURRENT_ATTEMPTS):
             try:
-                await self._temporal.set_current(home.temporal_namespace, home.account_id, DEPLOYMENT, self._build)
+                await self._temporal.set_current(home.temporal_namespace, home.account_id, DEPLOYMENT, self.build)
             except Unavailable:
                 if task.done() or attempt + 1 == _CURRENT_ATTEMPTS:
                     raise
                 await asyncio.sleep(_CURRENT_RETRY_SECONDS)
             else:
-                _log.info("Namespace %s is served by build %s.", home.temporal_namespace, self._build)
+                self._served.add(home)
+                _log.info("Namespace %s is served by build %s.", home.temporal_namespace, self.build)
                 return
 
     def _ended(self, home: Home, task: asyncio.Task[None]) -> None:
         self._running.pop(home, None)
+        self._served.discard(home)
         self._workers.pop(home, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(home, error)

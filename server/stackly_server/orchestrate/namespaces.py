@@ -1,15 +1,19 @@
 """Namespaces: which are ready, and making those that are not."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from stackly_server import outbox
 from stackly_server.access import system
 from stackly_server.database import Database
 from stackly_server.orchestrate import store
 
 TOPIC = "namespaces"
+
+_log = logging.getLogger(__name__)
 
 
 class Provisioner(Protocol):
@@ -17,6 +21,10 @@ class Provisioner(Protocol):
 
     async def provision(self, account_id: UUID, namespace: str) -> None:
         """Makes a namespace, if it is not there, and runs a workflow in it; Unavailable when that does not work yet."""
+        ...
+
+    async def has_namespace(self, namespace: str, account_id: UUID) -> bool:
+        """Whether Temporal knows a namespace."""
         ...
 
 
@@ -47,6 +55,18 @@ class Namespaces:
             async with self._database.read(account_id) as conn:
                 homes |= {Home(account_id, name) for name in await store.active_namespaces(conn)}
         return homes
+
+    async def restore(self, account_id: UUID) -> None:
+        """Has namespaces made again that Temporal no longer knows: its data were lost. Nothing to do when all is well."""
+        async with self._database.read(account_id) as conn:
+            ready = await store.active_namespace_ids(conn)
+        lost = [id_ for id_, name in ready.items() if not await self._provisioner.has_namespace(name, account_id)]
+        for namespace_id in lost:
+            async with self._database.transaction(system(account_id, method="namespaces.restore")) as tx:
+                if not await outbox.waits(tx.conn, "namespace", str(namespace_id)):
+                    tx.send("namespace", str(namespace_id), {"namespace_id": str(namespace_id)})
+        if lost:
+            _log.error("%d namespaces were lost by Temporal; they are made again.", len(lost))
 
     async def provision(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
         """Handles a line `namespace` of the outbox: makes it in Temporal, and when a workflow ran there, ACTIVE."""

@@ -17,6 +17,12 @@ async def active_namespaces(conn: Connection) -> list[str]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def active_namespace_ids(conn: Connection) -> dict[UUID, str]:
+    """The Temporal namespaces of a tenant that are ready, by our id."""
+    cursor = await conn.execute("SELECT id, temporal_namespace FROM namespaces WHERE status = 'ACTIVE'")
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
 async def temporal_namespace(conn: Connection, namespace_id: UUID) -> str | None:
     cursor = await conn.execute("SELECT temporal_namespace FROM namespaces WHERE id = %s", (namespace_id,))
     row = await cursor.fetchone()

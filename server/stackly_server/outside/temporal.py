@@ -4,14 +4,18 @@ import asyncio
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import TaskQueueType, WorkflowExecutionStatus
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentRequest,
     RegisterNamespaceRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
@@ -32,6 +36,15 @@ _PROBE_SECONDS = 12
 _RETENTION_DAYS = 30
 _CONNECT_SECONDS = 5
 _CALL_TIMEOUT = timedelta(seconds=10)
+_POLL_SECONDS = 120  # a worker that lives polls anew at least each minute
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a workflow stands. `build` is the one it is pinned to: empty before its first step, or when it does not run."""
+
+    running: bool
+    build: str = ""
 
 
 class Temporal:
@@ -65,9 +78,28 @@ class Temporal:
             request = DescribeNamespaceRequest(namespace=namespace)
             await client.workflow_service.describe_namespace(request, timeout=_CALL_TIMEOUT)
 
-    async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
-        """Starts a workflow of the control plane; one of that id that runs or has ended well is left as it is."""
+    async def has_namespace(self, namespace: str, account_id: UUID) -> bool:
+        """Whether Temporal knows a namespace."""
         client = await self.client(namespace, account_id)
+        with _told("find a namespace"):
+            try:
+                request = DescribeNamespaceRequest(namespace=namespace)
+                await client.workflow_service.describe_namespace(request, timeout=_CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return False
+        return True
+
+    async def start(
+        self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str, *, anew: bool = False
+    ) -> None:
+        """Starts a workflow of the control plane; one of that id that runs is left as it is.
+
+        So is one that has ended well, unless it is to start `anew` because it left its work undone.
+        """
+        client = await self.client(namespace, account_id)
+        again = WorkflowIDReusePolicy.ALLOW_DUPLICATE if anew else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
         with _told("start a workflow"):
             try:
                 await client.start_workflow(
@@ -75,7 +107,7 @@ class Temporal:
                     argument,
                     id=workflow_id,
                     task_queue=CONTROL_QUEUE,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    id_reuse_policy=again,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     rpc_timeout=_CALL_TIMEOUT,
                 )
@@ -93,6 +125,39 @@ class Temporal:
         client = await self.client(namespace, account_id)
         with _told("cancel a workflow"), _unless_gone():
             await client.get_workflow_handle(workflow_id).cancel(rpc_timeout=_CALL_TIMEOUT)
+
+    async def standing(self, account_id: UUID, namespace: str, workflow_id: str) -> Standing:
+        """How a workflow stands; one that Temporal does not know does not run."""
+        client = await self.client(namespace, account_id)
+        with _told("describe a workflow"):
+            try:
+                found = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return Standing(running=False)
+        info = found.raw_description.workflow_execution_info
+        if info.status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+            return Standing(running=False)
+        return Standing(running=True, build=info.versioning_info.deployment_version.build_id)
+
+    async def end(self, account_id: UUID, namespace: str, workflow_id: str, reason: str) -> None:
+        """Ends a workflow here and now, without its doing. One that is not there has ended."""
+        client = await self.client(namespace, account_id)
+        with _told("end a workflow"), _unless_gone():
+            await client.get_workflow_handle(workflow_id).terminate(reason=reason, rpc_timeout=_CALL_TIMEOUT)
+
+    async def serving_builds(self, account_id: UUID, namespace: str) -> frozenset[str]:
+        """The builds whose workers take up workflows of a namespace now, or did a moment ago."""
+        client = await self.client(namespace, account_id)
+        kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        queue = TaskQueue(name=CONTROL_QUEUE)
+        request = DescribeTaskQueueRequest(namespace=namespace, task_queue=queue, task_queue_type=kind)
+        with _told("say who polls"):
+            answer = await client.workflow_service.describe_task_queue(request, timeout=_CALL_TIMEOUT)
+        since = datetime.now(UTC).timestamp() - _POLL_SECONDS
+        live = (poller for poller in answer.pollers if poller.last_access_time.ToSeconds() > since)
+        return frozenset(poller.deployment_options.build_id for poller in live)
 
     async def stop_line(self, account_id: UUID, payload: Mapping[str, Any]) -> None:
         """Handles a line `stop_workflow` of the outbox."""
@@ -121,6 +186,19 @@ class Temporal:
         )
         with _told("choose the build of new workflows"):
             await client.workflow_service.set_worker_deployment_current_version(request, timeout=_CALL_TIMEOUT)
+
+    async def has_current(self, namespace: str, account_id: UUID, deployment: str) -> bool:
+        """Whether new workflows of a namespace go to some build of ours."""
+        client = await self.client(namespace, account_id)
+        request = DescribeWorkerDeploymentRequest(namespace=namespace, deployment_name=deployment)
+        with _told("say which build is current"):
+            try:
+                found = await client.workflow_service.describe_worker_deployment(request, timeout=_CALL_TIMEOUT)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return False
+        return bool(found.worker_deployment_info.routing_config.current_deployment_version.build_id)
 
     async def _probe(self, client: Client) -> None:
         worker = Worker(client, task_queue=_PROBE_QUEUE, workflows=[ProbeWorkflow])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchInput:
-    """One phase of one batch; ids only."""
+    """One phase of one batch; ids only. Without a nonce a worker has it, and what became of it is asked first."""
 
     account_id: str
     run_id: str

@@ -164,6 +164,34 @@ async def finish(conn: Connection, account_id: UUID, batch: BatchRow, outcome: O
     return cursor.rowcount == 1
 
 
+async def late(conn: Connection, account_id: UUID, seconds: int) -> list[BatchRow]:
+    """At most 1000 open batches of runs that go on, older than that, oldest first."""
+    return await _of_runs(conn, account_id, seconds, "r.done_at IS NULL AND b.created_at < before.moment")
+
+
+async def left_open(conn: Connection, account_id: UUID, seconds: int) -> list[BatchRow]:
+    """At most 1000 open batches that nobody holds, of runs that ended longer ago than that."""
+    over = "r.done_at < before.moment AND coalesce(b.lease_expires_at < before.moment, true)"
+    return await _of_runs(conn, account_id, seconds, over)
+
+
+async def _of_runs(conn: Connection, account_id: UUID, seconds: int, condition: str) -> list[BatchRow]:
+    async with conn.cursor(row_factory=kwargs_row(_batch)) as cursor:
+        await cursor.execute(
+            f"""
+            WITH before AS (SELECT clock_timestamp() - make_interval(secs => %(seconds)s) AS moment),
+            found AS (
+                SELECT b.* FROM run_batches AS b JOIN runs AS r ON r.account_id = b.account_id AND r.id = b.run_id, before
+                WHERE b.account_id = %(account)s AND b.finished_at IS NULL AND {condition}
+                ORDER BY b.created_at LIMIT 1000
+            )
+            SELECT {_BATCH} FROM found ORDER BY created_at
+            """,  # noqa: S608
+            {"account": account_id, "seconds": seconds},
+        )
+        return await cursor.fetchall()
+
+
 async def drop_open(conn: Connection, account_id: UUID, run_id: UUID) -> None:
     """Ends all batches of a run that no worker has begun: their tasks find nothing to claim."""
     await conn.execute(

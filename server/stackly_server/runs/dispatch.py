@@ -14,8 +14,10 @@ from stackly_server.runs.settling import SettleService
 class Workflows(Protocol):
     """Starts and stops workflows."""
 
-    async def start(self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str) -> None:
-        """Starts a workflow by name under a natural id; harmless when it runs or ended well before."""
+    async def start(
+        self, account_id: UUID, namespace: str, name: str, argument: Any, workflow_id: str, *, anew: bool = False
+    ) -> None:
+        """Starts a workflow by name under a natural id; harmless when it runs, and without `anew` when it ended well before."""
         ...
 
     async def stop(self, account_id: UUID, namespace: str, workflow_id: str) -> None:
@@ -52,4 +54,5 @@ class RunDispatch:
             return
         wanted, temporal_namespace = found
         name = workflow_id(run_id, phase, number)
-        await self._workflows.start(account_id, temporal_namespace, workflow, wanted, name)
+        anew = bool(payload.get("anew"))
+        await self._workflows.start(account_id, temporal_namespace, workflow, wanted, name, anew=anew)

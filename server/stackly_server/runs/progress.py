@@ -142,6 +142,11 @@ class Progress:
                                                        "namespace_id": str(state.namespace_id)})  # fmt: skip
         return moved
 
+    def hand_out(self, tx: Transaction, batch: BatchRow, *, anew: bool = False) -> None:
+        """Has a workflow started that hands a batch to a worker; `anew`, if the one it had left it undone."""
+        payload = {"run_id": str(batch.run_id), "number": batch.plan_number, "batch": batch.batch}
+        tx.send(batch.phase.value.lower(), str(batch.run_id), {**payload, **({"anew": True} if anew else {})})
+
     def wake(self, tx: Transaction, run_id: UUID) -> None:
         """Wakes whoever waits for the run, or for any run of the account."""
         tx.wake(f"run/{run_id}")
@@ -165,7 +170,7 @@ class Progress:
             apply_started_at=None, outcome=None, started_at=None, finished_at=None,
         )  # fmt: skip
         await batch_store.insert(tx.conn, tx.account_id, batch)
-        tx.send(phase.value.lower(), str(run.id), {"run_id": str(run.id), "number": run.plan_number, "batch": BATCH})
+        self.hand_out(tx, batch)
 
     async def _facts(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Facts:
         blueprint = await self._stacks.blueprint(conn, state, run.to_commit)

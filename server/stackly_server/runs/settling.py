@@ -11,7 +11,7 @@ from stackly_server.errors import NotFound
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.activities import BatchInput, Settled
 from stackly_server.runs.batches import BatchService
-from stackly_server.runs.model import BATCH, BatchRow, Outcome, Phase, Run, RunType, Status
+from stackly_server.runs.model import BATCH, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status
 from stackly_server.runs.progress import Progress, run_name
 from stackly_server.runs.verdict import settle
 from stackly_server.stacks.service import StackService, StackState
@@ -44,8 +44,9 @@ class SettleService:
             account = await account_name(conn)
         timeout = blueprint.plan_timeout_seconds if phase is Phase.PLAN else blueprint.apply_timeout_seconds
         name = run_name(account, state.name, run.number)
+        nonce = batch.nonce if batch.status is BatchStatus.QUEUED else ""  # somebody has it: looked at before handed out
         wanted = BatchInput(
-            str(account_id), str(run_id), name, number, batch.batch, phase.value, batch.task_queue, batch.nonce, timeout
+            str(account_id), str(run_id), name, number, batch.batch, phase.value, batch.task_queue, nonce, timeout
         )
         return wanted, namespace.temporal_namespace
 

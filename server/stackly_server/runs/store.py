@@ -392,6 +392,18 @@ async def asking(conn: Connection, account_id: UUID) -> list[UUID]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def done_before(conn: Connection, account_id: UUID, run_ids: Sequence[UUID], seconds: int) -> set[UUID]:
+    """Those of some runs that ended longer ago than that."""
+    cursor = await conn.execute(
+        """
+        SELECT id FROM runs WHERE account_id = %s AND id = ANY(%s)
+            AND done_at < clock_timestamp() - make_interval(secs => %s)
+        """,
+        (account_id, list(run_ids), seconds),
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
 async def waiting_states(conn: Connection, account_id: UUID) -> list[UUID]:
     """Stack states with a run that waits to apply."""
     cursor = await conn.execute(

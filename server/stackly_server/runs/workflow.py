@@ -3,6 +3,7 @@
 They wait for no people and decide nothing: approvals, locks and what follows a batch are steps in SQL.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -44,7 +45,7 @@ class ApplyWorkflow:
 
 
 async def _carry(batch: BatchInput, task: str, phase: "tasks_pb2.BatchPhase") -> None:
-    nonce, word = batch.nonce, "again"
+    nonce, word = batch.nonce, "again" if batch.nonce else "look"
     while word != "done":
         if word == "again" and await _hand_out(batch, task, phase, nonce):
             return
@@ -55,7 +56,7 @@ async def _carry(batch: BatchInput, task: str, phase: "tasks_pb2.BatchPhase") ->
         if word != "done":
             await workflow.sleep(_PAUSE if word == "wait" else _BREATH)
         if workflow.info().get_current_history_length() > _CONTINUE_AFTER:
-            workflow.continue_as_new(batch)
+            workflow.continue_as_new(replace(batch, nonce=""))
 
 
 async def _hand_out(batch: BatchInput, task: str, phase: "tasks_pb2.BatchPhase", nonce: str) -> bool:

@@ -141,6 +141,10 @@ class StateService:
             raise Conflict("LEASE_LOST", "The run no longer holds the lock of its stack state.")
         return epoch
 
+    async def run_locks(self, conn: Connection, account_id: UUID) -> list[tuple[UUID, UUID]]:
+        """All locks that runs hold: stack state and run."""
+        return await store.run_locks(conn, account_id)
+
     async def release(self, tx: Transaction, stack_state_id: UUID, run_id: UUID) -> None:
         """Gives the lock of a run back; nothing happens when it does not hold it."""
         head = await self.head(tx.conn, tx.account_id, stack_state_id, lock=True)

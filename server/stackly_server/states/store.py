@@ -93,6 +93,15 @@ async def fence(conn: Connection, account_id: UUID, stack_state_id: UUID, run_id
     return None if row is None else int(row[0])
 
 
+async def run_locks(conn: Connection, account_id: UUID) -> list[tuple[UUID, UUID]]:
+    """All locks of an account that runs hold: stack state and run."""
+    cursor = await conn.execute(
+        "SELECT stack_state_id, lock_run_id FROM state_heads WHERE account_id = %s AND lock_run_id IS NOT NULL",
+        (account_id,),
+    )
+    return [(row[0], row[1]) for row in await cursor.fetchall()]
+
+
 async def release(conn: Connection, account_id: UUID, stack_state_id: UUID, lock_id: UUID) -> bool:
     """Gives the lock back; False when it is another's. The epoch rises, so that late writes are refused."""
     cursor = await conn.execute(
