@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncClientCursor, AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -18,6 +18,7 @@ from stackly_server.errors import Unavailable
 from stackly_server.ledger import Event, Line
 
 Connection = AsyncConnection[TupleRow]
+_BEFORE = 2  # answers of BEGIN and SET
 
 
 @dataclass(slots=True)
@@ -88,10 +89,28 @@ class Database:
         async with self._begun("BEGIN READ ONLY", "account", str(account_id)) as conn:
             yield conn
 
+    async def glance(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]) -> list[TupleRow]:
+        """The rows of one SELECT, in a read-only transaction of one account: begun, read and ended in one trip."""
+        words = SQL("BEGIN READ ONLY; SET LOCAL stackly.account = {}; {}; COMMIT").format(
+            Literal(str(account_id)), SQL(statement)
+        )
+        try:
+            async with AsyncExitStack() as stack:
+                cursor = await self._alive(stack, words, values)
+                for _ in range(_BEFORE):
+                    cursor.nextset()
+                return await cursor.fetchall()
+        except (OperationalError, PoolTimeout) as error:
+            raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
+
     @asynccontextmanager
-    async def scope(self, name: str) -> AsyncIterator[Connection]:
-        """A transaction that sees no tenant's content, only the routing tables: `routing` or `relay`."""
-        async with self._begun("BEGIN", "scope", name) as conn:
+    async def scope(self, name: str, *, durable: bool = True) -> AsyncIterator[Connection]:
+        """A transaction that sees no tenant's content, only the routing tables: `routing` or `relay`.
+
+        One that is not `durable` is not waited for to reach the disk: a crash of Postgres may undo its last second.
+        """
+        begin = "BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off"
+        async with self._begun(begin, "scope", name) as conn:
             yield conn
 
     @asynccontextmanager
@@ -100,19 +119,21 @@ class Database:
         words = SQL("{}; SET LOCAL {} = {}").format(SQL(begin), Identifier("stackly", setting), Literal(value))
         try:
             async with AsyncExitStack() as stack:
-                conn = await self._alive(stack, words)
-                yield conn
+                yield (await self._alive(stack, words)).connection
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
-    async def _alive(self, stack: AsyncExitStack, words: Composed) -> Connection:
-        """The first connection that still works: those of a Postgres that was restarted fail at their first word."""
+    async def _alive(
+        self, stack: AsyncExitStack, words: Composed, values: Mapping[str, Any] | None = None
+    ) -> AsyncClientCursor[TupleRow]:
+        """What the first connection that still works answers: those of a Postgres that was restarted fail at once."""
         for _ in range(self._pool.max_size):
             conn = await stack.enter_async_context(self._pool.connection())
+            cursor = AsyncClientCursor(conn)  # several statements and their values in one trip
             try:
-                await conn.execute(words)
+                await cursor.execute(words, values)
             except OperationalError:
                 await conn.close()
             else:
-                return conn
+                return cursor
         raise OperationalError("no connection of the pool works")

@@ -1,7 +1,8 @@
 """The relay: carries lines of the outbox to those they are for. Any number of relays may compete.
 
 A line is claimed, the claim committed, the call made, and only then is the line marked. So a relay that dies tells a line
-twice, never not at all: whoever is called must find its own effect again.
+twice, never not at all: whoever is called must find its own effect again. For the same reason neither claim nor mark
+waits for the disk: a Postgres that forgets them has the line told again.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ class Relay:
         if free <= 0:
             return []
         try:
-            async with self._database.scope("relay") as conn:
+            async with self._database.scope("relay", durable=False) as conn:
                 claimed = await outbox.claim(conn, list(self._handlers), free, LEASE_SECONDS)
         except Unavailable as error:
             _log.warning("The outbox cannot be read: %s", error.message)
@@ -91,7 +92,7 @@ class Relay:
             await self._failed(line, error)
             return
         crash_point("relay.after_call")
-        async with self._database.scope("relay") as conn:
+        async with self._database.scope("relay", durable=False) as conn:
             await outbox.done(conn, line)
 
     async def _failed(self, line: Claim, error: Exception) -> None:

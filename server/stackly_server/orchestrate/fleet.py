@@ -15,6 +15,7 @@ from uuid import UUID
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from stackly_server.errors import Unavailable
 from stackly_server.hub import Hub
@@ -26,6 +27,10 @@ GRACE_SECONDS = 3.0  # for activities, when the program stops
 LOOK_SECONDS = 5.0
 _CURRENT_RETRY_SECONDS = 0.1
 _CURRENT_ATTEMPTS = 300
+
+# Our own modules are imported once, not anew for each workflow, which would cost a workflow's first task 10 ms and more.
+# They hold no state; what calls workflows may make is restricted as before.
+_RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("stackly_server"))
 
 _log = logging.getLogger(__name__)
 
@@ -147,6 +152,7 @@ class Fleet:
             task_queue=CONTROL_QUEUE,
             workflows=self._workflows,
             activities=self._activities,
+            workflow_runner=_RUNNER,
             graceful_shutdown_timeout=timedelta(seconds=GRACE_SECONDS),
             # the behavior stands here: in a workflow's definition it would break each worker that is not versioned
             deployment_config=WorkerDeploymentConfig(

@@ -109,6 +109,7 @@ class Temporal:
                     task_queue=CONTROL_QUEUE,
                     id_reuse_policy=again,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    request_eager_start=True,  # where this process polls the queue, it gets the first task at once
                     rpc_timeout=_CALL_TIMEOUT,
                 )
             except WorkflowAlreadyStartedError:

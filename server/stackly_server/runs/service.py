@@ -19,6 +19,7 @@ from stackly_server.limits import QUEUED_RUNS_MAX
 from stackly_server.policies.model import Missing
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.batches import secrets_place
+from stackly_server.runs.glance_store import Glance, glance
 from stackly_server.runs.model import DONE, Approval, BatchRow, NewRun, Plan, Run, RunType, Status, Trigger, counts
 from stackly_server.runs.ports import Keys
 from stackly_server.runs.progress import Judged, Progress, run_name
@@ -105,9 +106,7 @@ class RunService:
     async def get(self, subject: Subject, name: str) -> Shown:
         """One run."""
         require(subject, "runs.read", name)
-        async with self._db.read(subject.tenant) as conn:
-            run, state = await self.load(conn, subject, name)
-            return (await self._show(conn, subject, [(run, state)]))[0]
+        return await self._of_glance(subject, name, await self._glance(subject, name))
 
     async def page(self, subject: Subject, parent: str, wanted: Filter, limit: int) -> list[Shown]:
         """Runs of a stack state, or of all for `…/-`, newest first."""
@@ -129,17 +128,20 @@ class RunService:
         self, subject: Subject, name: str, reached: Callable[[Shown], bool], etag: str, seconds: float
     ) -> tuple[Shown, bool]:
         """The run once it is where it is waited for, or its etag is another, or the time is over."""
+        require(subject, "runs.read", name)
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        shown = await self.get(subject, name)
-        with self._hub.waiter(f"run/{shown.run.id}") as waiter:
-            while True:
-                shown = await self.get(subject, name)
-                if reached(shown):
-                    return shown, True
+        seen = await self._glance(subject, name)
+        with self._hub.waiter(f"run/{seen.run.id}") as waiter:
+            shown = await self.get(subject, name)
+            while not reached(shown):
                 changed = bool(etag) and etag != f'"{shown.run.version}"'
                 if changed or not await waiter.wait(max(0.0, end - loop.time())):
                     return shown, False
+                seen = await self._glance(subject, name)
+                if seen.run.version != shown.run.version:  # else only its log has grown
+                    shown = await self._of_glance(subject, name, seen)
+            return shown, True
 
     async def approve(self, subject: Subject, name: str, digest: str, comment: str) -> Shown:
         """A member's yes to one plan, by its digest."""
@@ -220,6 +222,34 @@ class RunService:
         if run is None:
             raise NotFound("run", name)
         return run, state
+
+    async def _glance(self, subject: Subject, name: str) -> Glance:
+        """A run by its name, in one trip."""
+        ids = own(subject, name, "run")
+        number = _NUMBER.fullmatch(ids[2])
+        seen = await glance(self._db, subject.tenant, ids[1], int(number[1])) if number else None
+        if seen is None:
+            raise NotFound("run", name)
+        return seen
+
+    async def _of_glance(self, subject: Subject, name: str, seen: Glance) -> Shown:
+        """A run that goes on, with what it waits for; of one that has ended all is seen already."""
+        if seen.run.done:
+            return self._ended(subject, name, seen)
+        async with self._db.read(subject.tenant) as conn:
+            run, state = await self.load(conn, subject, name)
+            return (await self._show(conn, subject, [(run, state)]))[0]
+
+    @staticmethod
+    def _ended(subject: Subject, name: str, seen: Glance) -> Shown:
+        """A run that has ended waits for nothing, and nobody can do anything with it."""
+        run, plan = seen.run, seen.plan
+        return Shown(
+            run=run, account=subject.account, stack_state=name.split("/")[3], namespace=seen.namespace,
+            plan=plan if plan and plan.number == run.plan_number else None,
+            approvals=tuple((word, True) for word in seen.approvals), missing=(), head=None, missing_capabilities=(),
+            worker=seen.worker, can_approve=False, can_reject=False, can_cancel=False,
+        )  # fmt: skip
 
     async def _create(self, subject: Subject, state: StackState, new: NewRun) -> Shown:
         async with self._db.read(subject.tenant) as conn:

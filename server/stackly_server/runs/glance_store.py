@@ -1,0 +1,70 @@
+"""A run with all that is shown of it, once it has ended: one statement, one trip. Of other rooms it reads names alone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from stackly_server.database import Database
+from stackly_server.runs.model import Approval, Plan, Run, RunType, Status, Trigger
+
+_RUN = tuple(Run.__dataclass_fields__)
+_PLAN = tuple(Plan.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A run, its newest plan, the words given on it, the names of its namespace and worker."""
+
+    run: Run
+    plan: Plan | None
+    approvals: tuple[Approval, ...]
+    namespace: str
+    worker: str
+
+
+async def glance(db: Database, account_id: UUID, stack_state: str, number: int) -> Glance | None:
+    """A run by the name of its stack state and its number."""
+    rows = await db.glance(account_id, _STATEMENT, {"account": account_id, "state": stack_state, "number": number})
+    return _glance(rows[0]) if rows else None
+
+
+_STATEMENT = f"""
+    SELECT namespaces.name, coalesce(workers.slug, ''),
+        (SELECT jsonb_agg(to_jsonb(words) ORDER BY words.given_at, words.id) FROM approvals AS words
+            WHERE words.account_id = runs.account_id AND words.run_id = runs.id),
+        {", ".join(f"runs.{name}" for name in _RUN)}, {", ".join(f"plan.{name}" for name in _PLAN)}
+    FROM stack_states
+    JOIN runs ON runs.account_id = stack_states.account_id AND runs.stack_state_id = stack_states.id
+        AND runs.number = %(number)s
+    JOIN namespaces ON namespaces.account_id = stack_states.account_id AND namespaces.id = stack_states.namespace_id
+    LEFT JOIN workers ON workers.account_id = runs.account_id AND workers.id = runs.worker_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM plans WHERE plans.account_id = runs.account_id AND plans.run_id = runs.id
+        ORDER BY plans.number DESC LIMIT 1
+    ) AS plan ON true
+    WHERE stack_states.account_id = %(account)s AND stack_states.name = %(state)s
+    """  # noqa: S608
+
+
+def _glance(row: tuple[Any, ...]) -> Glance:
+    namespace, worker, words = row[:3]
+    run, plan = row[3 : 3 + len(_RUN)], row[3 + len(_RUN) :]
+    return Glance(
+        run=_run(dict(zip(_RUN, run, strict=True))),
+        plan=Plan(*plan) if plan[0] is not None else None,
+        approvals=tuple(_approval(word) for word in words or ()),
+        namespace=namespace,
+        worker=worker,
+    )
+
+
+def _run(row: dict[str, Any]) -> Run:
+    row["type"], row["trigger"], row["status"] = RunType(row["type"]), Trigger(row["trigger"]), Status(row["status"])
+    return Run(**{**row, "suspects": tuple(row["suspects"])})
+
+
+def _approval(word: dict[str, Any]) -> Approval:
+    fields = {name: word[name] for name in Approval.__dataclass_fields__}
+    lists = {"groups": tuple(fields["groups"]), "policies": tuple(fields["policies"])}
+    return Approval(**{**fields, **lists, "given_at": datetime.fromisoformat(fields["given_at"])})
