@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
@@ -34,6 +34,7 @@ _NOBODY = secrets.token_bytes(32)
 _REFUSAL_SECONDS = 0.05
 """No refusal comes sooner: how long the look-ups took must not tell which repositories are connected."""
 _THREAD_BYTES = 256 * 1024
+_METHOD = "/stackly.ingress.v1.WebhookService/ReceiveGitHubWebhook"
 _OUTCOME_CHARACTERS = 500
 
 
@@ -89,7 +90,7 @@ class GitService:
         self._follower = follower
         self._runs = runs
 
-    async def receive(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+    async def receive(self, headers: Mapping[str, str], body: bytes, call_id: str = "") -> Receipt:
         """Checks a delivery's signature over the raw bytes and keeps it; the work comes after.
 
         Raises:
@@ -109,7 +110,7 @@ class GitService:
             raise Invalid("VALIDATION_FAILED", f"This is no delivery: {error}.") from error
         if not push.ref.startswith(BRANCH):
             return Receipt(delivery.id, accepted=False, reason="only branches are deployed")
-        await self._keep(hooked, delivery, push, body)
+        await self._keep(hooked, delivery, push, body, call_id)
         return Receipt(delivery.id, accepted=True)
 
     # --- the steps of PushWorkflow; each may be repeated
@@ -174,11 +175,13 @@ class GitService:
         fits = await asyncio.to_thread(signature_fits, secret, body, delivery.signature)
         if hooked is None or not fits:
             await asyncio.sleep(earliest - loop.time())
-            raise Unauthenticated("SIGNATURE_INVALID", "The signature does not fit, or nobody connected the repository.")
+            raise Unauthenticated(
+                "SIGNATURE_INVALID", "The signature does not fit, or nobody connected the repository."
+            )
         return hooked, payload
 
-    async def _keep(self, hooked: Hooked, delivery: Delivery, push: Push, body: bytes) -> None:
-        subject = system(hooked.account_id, hooked.account, "webhook")
+    async def _keep(self, hooked: Hooked, delivery: Delivery, push: Push, body: bytes, call_id: str) -> None:
+        subject = replace(system(hooked.account_id, hooked.account, _METHOD), call_id=call_id)
         repository = hooked.repository
         row = {
             "repository": repository.id, "delivery": delivery.id, "sha256": hashlib.sha256(body).digest(),

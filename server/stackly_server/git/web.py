@@ -18,6 +18,6 @@ class WebhookServicer:
     async def ReceiveGitHubWebhook(
         self, request: webhook_service_pb2.ReceiveGitHubWebhookRequest, call: Subject
     ) -> HttpBody:
-        receipt = await self._service.receive(call.headers, request.payload.data)
+        receipt = await self._service.receive(call.headers, request.payload.data, call.call_id)
         answer = {"deliveryId": receipt.delivery_id, "accepted": receipt.accepted, "reason": receipt.reason}
         return HttpBody(content_type="application/json", data=json.dumps(answer).encode())

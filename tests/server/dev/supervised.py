@@ -13,7 +13,8 @@ from stackly_server.dev.settings import DevSettings
 from stackly_server.dev.supervisor import Supervisor
 
 # a program that leaves a grandchild behind which ignores polite words
-_STUBBORN = "trap '' TERM INT; echo $$ > {root}/orphan.pid; while :; do sleep 0.1; done"
+# its own process id, not that of the shell around it: the dollars are escaped for that one
+_STUBBORN = r"trap '' TERM INT; echo \$\$ > {root}/orphan.pid; while :; do sleep 0.1; done"
 _LEAVER = '(setsid sh -c "{stubborn}" &) ; touch {root}/leaver.ready; exec sleep 1000'
 _STUCK = "touch {root}/stuck.started; exec sleep 1000"
 

@@ -42,8 +42,7 @@ async def test_what_a_call_leaves(street: Street, rpc: Rpc) -> None:
     else:
         assert events == MORE.get(rpc.name, events[:1])
         assert events, f"{rpc.name} is to leave an entry"
-    if rpc.name != "WebhookService/ReceiveGitHubWebhook":  # it acts as Stackly, once the signature has told the account
-        assert {(each["method"], each["call"]) for each in told} <= {(rpc.path, call_id)}
+    assert {(each["method"], each["call"]) for each in told} <= {(rpc.path, call_id)}
     assert all(each["resource"] and each["actor"] not in {"", "anonymous"} for each in told)
     assert broken_at(audit(tables, account_id), head(tables, account_id)) is None
 
