@@ -49,6 +49,10 @@ def test_what_holds_no_secret_passes_unchanged(parts: list[bytes]) -> None:
     assert b"".join([*(redactor.feed(part) for part in parts), redactor.finish()]) == b"".join(parts)
 
 
+def _go(text: str) -> str:
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -61,13 +65,20 @@ def test_what_holds_no_secret_passes_unchanged(parts: list[bytes]) -> None:
         lambda s: (
             json.dumps(s, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         ),
+        lambda s: _go(json.dumps(_go(json.dumps(s)))),
+        lambda s: quote(_go(json.dumps({"token": s})), safe=""),
+        lambda s: base64.b64encode(json.dumps({"token": s}).encode()).decode(),
+        lambda s: base64.b64encode(_go(json.dumps(["", s], ensure_ascii=False)).encode()).decode(),
+        lambda s: quote(base64.b64encode(b"user:" + s.encode()).decode(), safe=""),
         lambda s: base64.b64encode(b"x" + s.encode()).decode(),
         lambda s: base64.urlsafe_b64encode(b"xy" + s.encode() + b"z").decode(),
     ],
 )
 def test_forms_of_one_secret(text: Callable[[str], str]) -> None:
-    secret = 'p/ss "wörd" <&>?~'
-    out = Redactor([secret]).whole(f"before {text(secret)} after")
+    secret = '~~p/ss "wörd" <&>?~~'
+    shown = text(secret)
+    out = Redactor([secret]).whole(f"before {shown} after")
+    assert len(out.replace(MASK.decode(), "")) < len(f"before {shown} after") - len(secret) + 4
     assert MASK.decode() in out
     assert out.startswith("before ")
     assert out.endswith(" after")
