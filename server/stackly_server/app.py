@@ -1,7 +1,7 @@
 """The programs put together: which services stand behind which door, and what the orchestrator carries out."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -39,6 +39,7 @@ from stackly_server.git.activities import PushActivities
 from stackly_server.git.asking import CodeRequests
 from stackly_server.git.reconciling import PushReconciler
 from stackly_server.git.rpc import StackSourceServicer
+from stackly_server.git.service import GitService
 from stackly_server.git.starting import PushStarter
 from stackly_server.git.web import WebhookServicer
 from stackly_server.git.workflow import PushWorkflow
@@ -70,7 +71,9 @@ from stackly_server.workers.ports import Plant
 from stackly_server.workers.rpc import WorkerRegistryServicer
 from stackly_server.workers.sweeps import WorkerSweeps
 
-__all__ = ["Ground", "Rooms", "api", "ground", "log_handler", "orchestrating", "rooms", "serving"]
+__all__ = ["WORKFLOWS", "Ground", "Rooms", "activities", "api", "ground", "log_handler", "orchestrating", "rooms", "serving"]
+
+WORKFLOWS = (ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,11 @@ async def serving(settings: Settings, *, drain: float = 5.0, grace: float = 75.0
         yield server
 
 
+def activities(git: GitService, settling: SettleService) -> list[Callable[..., Any]]:
+    """What the orchestrator carries out itself for its workflows; the rest is done by workers."""
+    return [*PushActivities(git).all, RunActivities(settling).settle]
+
+
 async def orchestrating(settings: Settings) -> None:
     """Workflows, the relay and the sweeps, until SIGTERM or SIGINT."""
     async with ground(settings) as on, rooms(on) as into:
@@ -171,9 +179,7 @@ async def orchestrating(settings: Settings) -> None:
             "stop_workflow": dispatch.stop_workflow,
             "push": PushStarter(on.namespaces, temporal),
         }
-        workflows = [ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow]
-        activities = [*PushActivities(into.git).all, RunActivities(settling).settle]
-        fleet = Fleet(temporal, homes, on.hub, workflows, activities)
+        fleet = Fleet(temporal, homes, on.hub, WORKFLOWS, activities(into.git, settling))
         relay = Relay(on.database, on.hub, handlers, Random())  # noqa: S311  (spreads retries)
         sweeps = [*_sweeps(on, into, homes, settling), *_reconcilers(on, into, homes, temporal, fleet)]
         await Orchestrator(fleet, relay, sweeps, on.clock, settings.ready_file).run_until_signal()

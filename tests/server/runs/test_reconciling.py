@@ -19,28 +19,24 @@ from server.orchestrate.conftest import namespace, sealed
 from server.runs.desk import Desk
 from stackly.worker.v1 import tasks_pb2
 from stackly_server.access import system
+from stackly_server.app import WORKFLOWS, activities
 from stackly_server.clock import SystemClock
 from stackly_server.dev.home import open_home
 from stackly_server.dev.part import bring_up
 from stackly_server.dev.parts.temporal import Temporal as TemporalServer
 from stackly_server.dev.ports import free_ports
-from stackly_server.git.activities import PushActivities
 from stackly_server.git.reconciling import PushReconciler
 from stackly_server.git.starting import PushStarter
-from stackly_server.git.workflow import PushWorkflow
 from stackly_server.orchestrate.fleet import Fleet
 from stackly_server.orchestrate.namespaces import Namespaces
 from stackly_server.orchestrate.program import Orchestrator
 from stackly_server.orchestrate.sweeps import Sweep
-from stackly_server.outside.probe import ProbeWorkflow
 from stackly_server.outside.temporal import Standing, Temporal
 from stackly_server.relay import Handler, Relay
-from stackly_server.runs.activities import RunActivities
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.model import Outcome, Phase, Status
 from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.service import Shown
-from stackly_server.runs.workflow import ApplyWorkflow, PlanWorkflow
 from waiting import eventually
 
 __all__ = ["namespace", "sealed"]
@@ -60,14 +56,13 @@ class Control:
             "push": PushStarter(ground.namespaces, temporal),
         }  # fmt: skip
         self.relay = Relay(ground.database, ground.hub, handlers, Random(1))
-        self.activities = [*PushActivities(desk.world.git).all, RunActivities(settling).settle]
+        self.activities = activities(desk.world.git, settling)
         self.runs = self.reconciler(temporal)
         self.pushes = PushReconciler(ground.database, temporal, ground.namespaces)
 
     def fleet(self) -> Fleet:
-        workflows = [ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow]
         hub = self.desk.world.ground.hub
-        return Fleet(self.temporal, self.homes, hub, workflows, self.activities, look_seconds=0.2)
+        return Fleet(self.temporal, self.homes, hub, WORKFLOWS, self.activities, look_seconds=0.2)
 
     def reconciler(self, temporal: Temporal) -> RunReconciler:
         rooms = self.desk.rooms
