@@ -67,16 +67,11 @@ class StateService:
         Object first, row second: no row ever points at nothing.
         """
         await asyncio.to_thread(_check, new, document)
-        async with self._db.read(subject.tenant) as conn:
-            head = await store.head(conn, subject.tenant, new.stack_state_id)
-            stored = await store.version(conn, subject.tenant, new.stack_state_id, new.serial)
-        if head is None:
-            raise NotFound("stack state", str(new.stack_state_id))
-        refusal = judge(head, new, stored.received_sha256 if stored else None)
-        if refusal is None and stored is not None:
-            return None
-        if refusal is None and not await self._accept(subject, new, document):
-            refusal = Refusal.SERIAL
+        refusal, known = await self._judged(subject.tenant, new)
+        if refusal is None and not known and not await self._accept(subject, new, document):
+            # somebody was faster: perhaps this very document, sent again while its first sending was under way
+            refusal, known = await self._judged(subject.tenant, new)
+            refusal = None if known else refusal or Refusal.SERIAL
         if refusal is not None:
             await self._quarantine(subject, new, document, refusal)
         return refusal
@@ -181,6 +176,16 @@ class StateService:
             raise Conflict("LOCK_ID_MISMATCH", f"The lock of {name} has another id.", holder=head.lock_holder or "")
         await store.release(tx.conn, tx.account_id, stack_state_id, head.lock_id)
         tx.tell("state.unlocked", name, holder=head.lock_holder or "")
+
+    async def _judged(self, account_id: UUID, new: NewState) -> tuple[Refusal | None, bool]:
+        """What the write meets now, and whether it is let in because its bytes are stored already."""
+        async with self._db.read(account_id) as conn:
+            head = await store.head(conn, account_id, new.stack_state_id)
+            stored = await store.version(conn, account_id, new.stack_state_id, new.serial)
+        if head is None:
+            raise NotFound("stack state", str(new.stack_state_id))
+        refusal = judge(head, new, stored.received_sha256 if stored else None)
+        return refusal, refusal is None and stored is not None
 
     async def _accept(self, subject: Subject, new: NewState, document: bytes) -> bool:
         version = await self._store(subject.tenant, new, document)
