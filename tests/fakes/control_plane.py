@@ -95,6 +95,9 @@ class MemoryPlane:
         await self._answer()
         self.outcomes.append(outcome)
 
+    def waits(self) -> None:
+        """Nothing is asked for ahead here."""
+
     async def _answer(self) -> None:
         await asyncio.sleep(0)  # a real call always lets others run
         if self.away:

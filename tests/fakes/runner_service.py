@@ -63,6 +63,7 @@ class RunnerFake(RunnerServiceServicer):
     header: messages.PlanHeader | None = None
     finished: list[messages.FinishBatchRequest] = field(default_factory=list)
     start_token: str = ""
+    states_asked: int = 0
     stop: bool = False
     force: bool = False
     lost: bool = False
@@ -115,8 +116,12 @@ class RunnerFake(RunnerServiceServicer):
         self, request: messages.FetchStateRequest, context: Context
     ) -> AsyncIterator[messages.FetchStateResponse]:
         await self._admit(context)
-        if self.state is not None:
-            yield messages.FetchStateResponse(chunk=self.state, sha256=sha256(self.state).hexdigest())
+        state = self.state
+        async with self.news:
+            self.states_asked += 1
+            self.news.notify_all()
+        if state is not None:
+            yield messages.FetchStateResponse(chunk=state, sha256=sha256(state).hexdigest())
 
     async def FetchPlan(  # noqa: N802
         self, request: messages.FetchPlanRequest, context: Context

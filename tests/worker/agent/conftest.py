@@ -40,21 +40,21 @@ class Runners:
     environment: dict[str, str] = field(default_factory=dict)
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def task(self, folder: str, *, recover: bool = False) -> Task:
+    def task(self, folder: str, *, recover: bool = False, ahead: tuple[str, ...] = ()) -> Task:
         path = self.home / "batches" / folder
         path.mkdir(parents=True, exist_ok=True)
         return Task(
             public_url=self.served.url, ca=self.served.root.decode(), run_token=TOKEN, epoch=1, folder=path,
-            work=self.home / "work", engines=(self.engine,), recover=recover,
+            work=self.home / "work", engines=(self.engine,), recover=recover, ahead=ahead,
         )  # fmt: skip
 
-    def start(self, folder: str, *, recover: bool = False) -> "subprocess.Popen[bytes]":
+    def start(self, folder: str, *, recover: bool = False, ahead: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
         clean = {"PATH": os.environ["PATH"]} | self.environment
         process = subprocess.Popen(
             [sys.executable, "-m", "stackly_worker", "runner"], env=clean, stdin=subprocess.PIPE, start_new_session=True
         )
         assert process.stdin is not None
-        process.stdin.write(self.task(folder, recover=recover).to_line())
+        process.stdin.write(self.task(folder, recover=recover, ahead=ahead).to_line())
         process.stdin.close()
         self.started.append(process)
         return process

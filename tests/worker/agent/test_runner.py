@@ -1,11 +1,15 @@
 """The real runner process with the real Terraform against a control plane over TLS."""
 
+import asyncio
 import json
 
 from fakes.runner_service import RunnerFake, spec
 from stackly.worker.v1 import tasks_pb2
 from stackly_engine.plans import ProjectedPlan
+from stackly_worker.runner.place import Place
+from stackly_worker.runner.process import exited
 from stackly_worker.runner.statewatch import whole
+from waiting import until
 from worker.agent.conftest import Runners
 
 PLAN, APPLY = tasks_pb2.BATCH_PHASE_PLAN, tasks_pb2.BATCH_PHASE_APPLY
@@ -37,7 +41,6 @@ async def test_plan_then_apply(runners: Runners, fake: RunnerFake) -> None:
     fake.spec = spec(APPLY, **facts)
     assert await runners.run("apply") == 0, runners.said("apply")
     assert outcomes(fake) == ["BATCH_OUTCOME_SUCCEEDED"] * 2
-    assert fake.states[-1].final
     assert fake.state is not None
     version = whole(fake.state)
     assert version is not None
@@ -45,3 +48,25 @@ async def test_plan_then_apply(runners: Runners, fake: RunnerFake) -> None:
     assert "Apply complete" in fake.log.decode()
     assert SECRET not in fake.log.decode()
     assert json.loads((runners.home / "batches/apply/outcome.json").read_text())["acknowledged"]
+
+
+async def test_a_plan_that_waited_for_its_stack_is_made_on_the_state_of_then(
+    runners: Runners, fake: RunnerFake
+) -> None:
+    """It asks for the state ahead; while another batch of the stack applies, that answer gets old."""
+    fake.files = {"main.tf": 'resource "terraform_data" "a" {}\n'}
+    fake.spec = spec(PLAN)
+    assert await runners.run("first") == 0, runners.said("first")
+    fake.spec = spec(APPLY)
+    assert await runners.run("apply") == 0, runners.said("apply")
+    written, fake.state, fake.states_asked = fake.state, None, 0
+    async with Place(runners.home / "work/stack-1").locked():
+        fake.spec = spec(PLAN)
+        process = runners.start("second", ahead=("FetchState", "FetchSource"))
+        await fake.until(lambda fake: fake.states_asked == 1)
+        await until((runners.home / "batches/second/log-base").exists)
+        fake.state = written
+    await asyncio.wait_for(exited(process.pid), 60)
+    assert process.wait() == 0, runners.said("second")
+    assert fake.header is not None
+    assert (fake.header.state_serial, fake.header.has_changes) == (1, False)

@@ -96,7 +96,7 @@ class Batch:
 
     async def _phase(self, phase: Callable[[Session], Awaitable[Outcome]], *, applies: bool) -> Outcome:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with self.place.locked() as lock, self._session(lock, applies=applies) as session:
+        async with self.place.locked(self.plane.waits) as lock, self._session(lock, applies=applies) as session:
             outcome = await self._ended(phase, session)
             if words := _last_words(outcome):
                 session.transcript.say(words)

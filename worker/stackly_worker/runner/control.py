@@ -126,6 +126,12 @@ class RunnerPlane:
             raise PlaneRefusedError("the saved plan is not the one this batch is to apply")
         return data
 
+    def waits(self) -> None:
+        """What was asked for ahead is asked for again."""
+        for call in self._early.values():
+            call.cancel()
+        self._early.clear()
+
     def _stream(self, method: str) -> Any:
         """The answers to a method that takes nothing: those under way, the first time."""
         request = getattr(messages, f"{method}Request")()

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -47,12 +47,19 @@ class Place:
         return self.folder / "home"
 
     @asynccontextmanager
-    async def locked(self) -> AsyncIterator[int]:
-        """Hold the place; waits for whoever has it, a Terraform whose runner died included. Gives the lock's file."""
+    async def locked(self, waits: Callable[[], None] = lambda: None) -> AsyncIterator[int]:
+        """Hold the place; waits for whoever has it, a Terraform whose runner died included. Gives the lock's file.
+
+        `waits` is called when somebody has it: what was learned before may be old afterwards.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             yield lock
         finally:
             os.close(lock)

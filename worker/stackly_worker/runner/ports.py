@@ -146,3 +146,6 @@ class ControlPlane(Protocol):
         """A sign of life. May wait at the server (long poll) and then returns as soon as there is news."""
 
     async def finish(self, outcome: Outcome) -> None: ...
+
+    def waits(self) -> None:
+        """Another batch of the stack is at work here: what was asked for ahead is old when it has ended."""
