@@ -48,7 +48,7 @@ from stackly_server.logs.web import CodecServicer
 from stackly_server.orchestrate.fleet import Fleet
 from stackly_server.orchestrate.namespaces import Namespaces as AllNamespaces
 from stackly_server.orchestrate.program import Orchestrator
-from stackly_server.orchestrate.sweeps import Sweep, in_each_account, ledger_sweeps
+from stackly_server.orchestrate.sweeps import Sweep, in_each_account, in_each_home, ledger_sweeps
 from stackly_server.outside.codec import NamespaceCodec
 from stackly_server.outside.probe import ProbeWorkflow
 from stackly_server.outside.temporal import Temporal
@@ -206,6 +206,7 @@ def _reconcilers(on: Ground, into: Rooms, homes: AllNamespaces, temporal: Tempor
         Sweep("namespaces.restore", 10.0, in_each_account(homes.accounts, homes.restore)),
         Sweep("builds.restore", 10.0, fleet.restore),
         Sweep("runs.hand_out", 30.0, in_each_account(homes.accounts, runs.hand_out)),
+        Sweep("runs.stop", 60.0, in_each_home(homes.active, runs.stop)),
         Sweep("runs.close", 60.0, in_each_account(homes.accounts, runs.close)),
         Sweep("pushes.take_up", 30.0, in_each_account(homes.accounts, pushes.take_up)),
     ]

@@ -12,6 +12,7 @@ from stackly_server.database import Database
 from stackly_server.errors import Unavailable
 from stackly_server.limits import REQUEST_ID_HOURS
 from stackly_server.orchestrate import store
+from stackly_server.orchestrate.namespaces import Home
 
 LATE_SECONDS = 60
 TOLD_SECONDS = 7 * 24 * 3600
@@ -48,6 +49,18 @@ def in_each_account(
     async def round_through() -> None:
         for account_id in await accounts():
             await run(account_id)
+
+    return round_through
+
+
+def in_each_home(
+    homes: Callable[[], Awaitable[set[Home]]], run: Callable[[UUID, str], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    """One round of a sweep through all namespaces of Temporal."""
+
+    async def round_through() -> None:
+        for home in await homes():
+            await run(home.account_id, home.temporal_namespace)
 
     return round_through
 

@@ -148,6 +148,15 @@ class Temporal:
         with _told("end a workflow"), _unless_gone():
             await client.get_workflow_handle(workflow_id).terminate(reason=reason, rpc_timeout=_CALL_TIMEOUT)
 
+    async def open_workflows(self, account_id: UUID, namespace: str, prefix: str, seconds: int) -> list[str]:
+        """Ids of workflows that began longer ago than that and have not ended, with a prefix; a thousand at most."""
+        client = await self.client(namespace, account_id)
+        before = datetime.now(UTC) - timedelta(seconds=seconds)
+        query = f"ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH '{prefix}' AND StartTime < '{before.isoformat()}'"
+        with _told("list workflows"):
+            found = client.list_workflows(query, limit=1000, rpc_timeout=_CALL_TIMEOUT)
+            return [workflow.id async for workflow in found]
+
     async def serving_builds(self, account_id: UUID, namespace: str) -> frozenset[str]:
         """The builds whose workers take up workflows of a namespace now, or did a moment ago."""
         client = await self.client(namespace, account_id)

@@ -1,5 +1,6 @@
 """SQL on batches: who works on what, under which epoch, until when."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -173,6 +174,20 @@ async def left_open(conn: Connection, account_id: UUID, seconds: int) -> list[Ba
     """At most 1000 open batches that nobody holds, of runs that ended longer ago than that."""
     over = "r.done_at < before.moment AND coalesce(b.lease_expires_at < before.moment, true)"
     return await _of_runs(conn, account_id, seconds, over)
+
+
+async def lately_open(
+    conn: Connection, account_id: UUID, run_ids: Sequence[UUID], seconds: int
+) -> set[tuple[UUID, Phase, int]]:
+    """Run, phase and plan number of those batches of some runs that have not ended, or not longer ago than that."""
+    cursor = await conn.execute(
+        """
+        SELECT run_id, phase, plan_number FROM run_batches WHERE account_id = %s AND run_id = ANY(%s)
+            AND (finished_at IS NULL OR finished_at > clock_timestamp() - make_interval(secs => %s))
+        """,
+        (account_id, list(run_ids), seconds),
+    )
+    return {(row[0], Phase(row[1]), row[2]) for row in await cursor.fetchall()}
 
 
 async def _of_runs(conn: Connection, account_id: UUID, seconds: int, condition: str) -> list[BatchRow]:

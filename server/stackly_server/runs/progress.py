@@ -1,5 +1,6 @@
 """How runs go on: each step one guarded UPDATE with its event, audit entry and outbox line, in the caller's transaction."""
 
+import re
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,8 @@ from stackly_server.runs.model import (
 from stackly_server.runs.verdict import after_apply, after_plan, votes
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.service import StateService
+
+_WORKFLOW_ID = re.compile(r"run/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(plan|apply)/([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,12 @@ def run_name(account: str, stack_state: str, number: int) -> str:
 def workflow_id(run_id: UUID, phase: Phase, number: int) -> str:
     """The natural id of the workflow that hands out a phase of a run."""
     return f"run/{run_id}/{phase.value.lower()}/{number}"
+
+
+def parse_workflow_id(text: str) -> tuple[UUID, Phase, int] | None:
+    """Run, phase and plan number of a workflow's id; None for what is none of ours."""
+    match = _WORKFLOW_ID.fullmatch(text)
+    return (UUID(match[1]), Phase(match[2].upper()), int(match[3])) if match else None
 
 
 def _with_plan(run: Run, plan: Plan) -> Run:

@@ -9,7 +9,7 @@ from stackly_server.accounts.namespaces import account_name
 from stackly_server.database import Database
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.model import BatchRow, Outcome
-from stackly_server.runs.progress import Progress, workflow_id
+from stackly_server.runs.progress import Progress, parse_workflow_id, workflow_id
 from stackly_server.runs.watch import LATE_SECONDS, Engine, Watch
 from stackly_server.stacks.service import StackService
 from stackly_server.states.service import StateService
@@ -53,6 +53,19 @@ class RunReconciler:
         locks = [await self._unlock(account_id, account, *lock) for lock in held if lock[1] in done]
         if any((*batches, *locks)):
             _log.error("%d open batches and %d locks of ended runs were taken back.", sum(batches), sum(locks))
+
+    async def stop(self, account_id: UUID, namespace: str) -> None:
+        """Ends workflows of a Temporal namespace whose batch has ended, or was never there: they wait for nothing."""
+        open_ = await self._engine.open_workflows(account_id, namespace, "run/", LATE_SECONDS)
+        wanted = {each: parse_workflow_id(each) for each in open_}
+        async with self._db.read(account_id) as conn:
+            run_ids = [place[0] for place in wanted.values() if place]
+            alive = await batch_store.lately_open(conn, account_id, run_ids, LATE_SECONDS)
+        strays = [each for each, place in wanted.items() if place not in alive]
+        for each in strays:
+            await self._engine.end(account_id, namespace, each, "its batch has ended")
+        if strays:
+            _log.error("%d workflows had no open batch; they are ended.", len(strays))
 
     async def _hand_out(self, account_id: UUID, account: str, batch: BatchRow) -> bool:
         async with self._db.transaction(system(account_id, account, "runs.hand_out")) as tx:

@@ -33,6 +33,10 @@ class Engine(Protocol):
         """The builds whose workers live."""
         ...
 
+    async def open_workflows(self, account_id: UUID, namespace: str, prefix: str, seconds: int) -> list[str]:
+        """Ids with a prefix of workflows that began longer ago than that and have not ended."""
+        ...
+
     async def end(self, account_id: UUID, namespace: str, workflow_id: str, reason: str) -> None:
         """Ends a workflow without its doing."""
         ...

@@ -30,7 +30,7 @@ from stackly_server.git.starting import PushStarter
 from stackly_server.orchestrate.fleet import Fleet
 from stackly_server.orchestrate.namespaces import Namespaces
 from stackly_server.orchestrate.program import Orchestrator
-from stackly_server.orchestrate.sweeps import Sweep
+from stackly_server.orchestrate.sweeps import Sweep, in_each_home
 from stackly_server.outside.temporal import Standing, Temporal
 from stackly_server.relay import Handler, Relay
 from stackly_server.runs.dispatch import RunDispatch
@@ -78,6 +78,7 @@ class Control:
         """Lets all that is be two minutes old."""
         with psycopg.connect(self.database.super_url, autocommit=True) as conn:
             conn.execute("UPDATE run_batches SET created_at = created_at - interval '2 minutes'")
+            conn.execute("UPDATE run_batches SET finished_at = finished_at - interval '2 minutes'")
             conn.execute("UPDATE inbox SET received_at = received_at - interval '2 minutes'")
             conn.execute("UPDATE runs SET done_at = done_at - interval '2 minutes'")
 
@@ -172,6 +173,47 @@ async def test_a_workflow_that_ended_well_and_left_its_batch_open_is_no_end(
 
 async def _ended(control: Control, workflow_id: str) -> bool:
     return not (await control.standing(workflow_id)).running
+
+
+async def test_a_workflow_whose_batch_has_ended_is_no_more(control: Control, caplog: pytest.LogCaptureFixture) -> None:
+    gone, kept = await control.desk.create(), await control.desk.create()
+    async with control.running():
+        for run in (gone, kept):
+            await control.until_running(plan_of(run))
+    with psycopg.connect(control.database.super_url, autocommit=True) as conn:
+        conn.execute(
+            "UPDATE run_batches SET finished_at = now(), status = 'CANCELED' WHERE run_id = %s", (gone.run.id,)
+        )
+    later = After(control.temporal, 120)
+    reconciler = control.reconciler(later)  # type: ignore[arg-type]
+    name = await control.namespace()
+    await eventually(lambda: _listed(control, name, 2))
+    await control.runs.stop(control.account_id, name)
+    await reconciler.stop(control.account_id, name)
+    assert told(caplog) == []  # both are young: the workflows, or the end of the batch
+    control.age()
+    await reconciler.stop(control.account_id, name)
+    assert told(caplog) == ["1 workflows had no open batch; they are ended."]
+    assert not (await control.standing(plan_of(gone))).running
+    assert (await control.standing(plan_of(kept))).running
+
+
+async def _listed(control: Control, namespace: str, count: int) -> bool:
+    return len(await control.temporal.open_workflows(control.account_id, namespace, "run/", -60)) == count
+
+
+class After:
+    """The same Temporal, some seconds later."""
+
+    def __init__(self, temporal: Temporal, seconds: int) -> None:
+        self._temporal = temporal
+        self._seconds = seconds
+
+    async def open_workflows(self, account_id: UUID, namespace: str, prefix: str, seconds: int) -> list[str]:
+        return await self._temporal.open_workflows(account_id, namespace, prefix, seconds - self._seconds)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._temporal, name)
 
 
 class AfterRelease(Temporal):
@@ -286,6 +328,7 @@ def _all(control: Control, fleet: Fleet) -> list[Callable[[], Awaitable[None]]]:
     account_id = control.account_id
     return [
         lambda: control.homes.restore(account_id), fleet.restore, lambda: control.runs.hand_out(account_id),
+        in_each_home(control.homes.active, control.runs.stop),
         lambda: control.runs.close(account_id), lambda: control.pushes.take_up(account_id),
     ]  # fmt: skip
 
