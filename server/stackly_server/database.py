@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, LiteralString
 from uuid import UUID
 
-from psycopg import AsyncClientCursor, AsyncConnection, OperationalError
+from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -18,7 +18,6 @@ from stackly_server.errors import Unavailable
 from stackly_server.ledger import Event, Line
 
 Connection = AsyncConnection[TupleRow]
-_BEFORE = 2  # answers of BEGIN and SET
 
 
 @dataclass(slots=True)
@@ -91,17 +90,21 @@ class Database:
 
     async def glance(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]) -> list[TupleRow]:
         """The rows of one SELECT, in a read-only transaction of one account: begun, read and ended in one trip."""
-        words = SQL("BEGIN READ ONLY; SET LOCAL stackly.account = {}; {}; COMMIT").format(
-            Literal(str(account_id)), SQL(statement)
-        )
         try:
-            async with AsyncExitStack() as stack:
-                cursor = await self._alive(stack, words, values)
-                for _ in range(_BEFORE):
-                    cursor.nextset()
-                return await cursor.fetchall()
+            return await self._glanced(account_id, statement, values)
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
+
+    async def _glanced(
+        self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]
+    ) -> list[TupleRow]:
+        for _ in range(self._pool.max_size):
+            async with self._pool.connection() as conn:
+                try:
+                    return await _in_one_trip(conn, account_id, statement, values)
+                except OperationalError:  # of a Postgres that was restarted: the pool makes a new one
+                    await conn.close()
+        raise OperationalError("no connection of the pool works")
 
     @asynccontextmanager
     async def scope(self, name: str, *, durable: bool = True) -> AsyncIterator[Connection]:
@@ -119,21 +122,30 @@ class Database:
         words = SQL("{}; SET LOCAL {} = {}").format(SQL(begin), Identifier("stackly", setting), Literal(value))
         try:
             async with AsyncExitStack() as stack:
-                yield (await self._alive(stack, words)).connection
+                conn = await self._alive(stack, words)
+                yield conn
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
-    async def _alive(
-        self, stack: AsyncExitStack, words: Composed, values: Mapping[str, Any] | None = None
-    ) -> AsyncClientCursor[TupleRow]:
-        """What the first connection that still works answers: those of a Postgres that was restarted fail at once."""
+    async def _alive(self, stack: AsyncExitStack, words: Composed) -> Connection:
+        """The first connection that still works: those of a Postgres that was restarted fail at their first word."""
         for _ in range(self._pool.max_size):
             conn = await stack.enter_async_context(self._pool.connection())
-            cursor = AsyncClientCursor(conn)  # several statements and their values in one trip
             try:
-                await cursor.execute(words, values)
+                await conn.execute(words)
             except OperationalError:
                 await conn.close()
             else:
-                return cursor
+                return conn
         raise OperationalError("no connection of the pool works")
+
+
+async def _in_one_trip(
+    conn: Connection, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]
+) -> list[TupleRow]:
+    async with conn.pipeline():
+        await conn.execute("BEGIN READ ONLY")
+        await conn.execute("SELECT set_config('stackly.account', %s, true)", (str(account_id),), prepare=True)
+        cursor = await conn.execute(statement, values, prepare=True)
+        await conn.execute("COMMIT")
+    return await cursor.fetchall()

@@ -13,6 +13,7 @@ from stackly_server.errors import Unavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_REMEMBERED = 10_000
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -25,6 +26,7 @@ class DirectoryBlobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._durable: set[Path] = set()  # folders whose names are on the disk
 
     async def put(self, key: str, data: bytes) -> int:
         """Stores a new version and gives its number, from 1."""
@@ -94,13 +96,17 @@ class DirectoryBlobs:
         return True
 
     def _sync(self, folder: Path) -> None:
-        """Makes the new names durable, up to the top: a folder is an entry of its parent."""
-        while True:
-            handle = os.open(folder, os.O_RDONLY)
+        """Makes the new names durable, up to the top, or to a folder that was made so before: none is ever removed."""
+        made = []
+        for each in (folder, *folder.parents):
+            handle = os.open(each, os.O_RDONLY)
             try:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-            if folder == self._folder:
-                return
-            folder = folder.parent
+            made.append(each)
+            if each == self._folder or each in self._durable:
+                break
+        if len(self._durable) > _REMEMBERED:
+            self._durable.clear()
+        self._durable.update(made)

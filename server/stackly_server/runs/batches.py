@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
+from collections import OrderedDict
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from stackly_server.errors import Conflict, Denied, Invalid, NotFound, NotNow, U
 from stackly_server.hub import Hub
 from stackly_server.limits import PLAN_BYTES
 from stackly_server.runs import batch_store, changes, store
+from stackly_server.runs.glance_store import wishes_of
 from stackly_server.runs.model import DONE, BatchRow, Outcome, Phase, Run, RunType, Status
 from stackly_server.runs.ports import Blobs, Keys, Lease
 from stackly_server.runs.progress import Progress
@@ -26,6 +28,7 @@ from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
 
 _TOKEN = "stkr_"  # noqa: S105
+_REMEMBERED = 10_000  # run tokens
 
 
 class BatchService:
@@ -44,16 +47,20 @@ class BatchService:
         self._workers = workers
         self._progress = progress
         self._lease_seconds = lease_seconds
+        self._known: OrderedDict[bytes, tuple[Batch, UUID, str]] = OrderedDict()
 
     async def identify(self, token: str) -> Subject:
         """The runner behind a run token. One of an earlier epoch still says who calls; what it may do is asked by `held`."""
-        account_id = _account_of(token)
-        async with self._db.read(account_id) as conn:
-            found = await batch_store.by_token(conn, account_id, _hash(token))
-            if found is None:
-                raise Unauthenticated("TOKEN_INVALID", "This is no run token of ours.")
-            account = await account_name(conn)
-        batch, worker_id = found
+        account_id, hashed = _account_of(token), _hash(token)
+        if (known := self._known.get(hashed)) is None:  # what a token stands for never changes
+            async with self._db.read(account_id) as conn:
+                found = await batch_store.by_token(conn, account_id, hashed)
+                if found is None:
+                    raise Unauthenticated("TOKEN_INVALID", "This is no run token of ours.")
+                known = self._known[hashed] = (*found, await account_name(conn))
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        batch, worker_id, account = known
         actor = f"runs/{batch.run_id}/{batch.phase.lower()}-{batch.plan_number}-{batch.batch}"
         return Subject(Kind.RUN, account_id, account, actor, worker_id=worker_id, batch=batch)
 
@@ -144,19 +151,22 @@ class BatchService:
 
     async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
-        batch_id = _batch(subject)
+        mine = _batch(subject)
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_seconds
-        with self._hub.waiter(f"run/{batch_id.run_id}") as waiter:
-            while True:
-                async with self._db.transaction(subject) as tx:
-                    run, _, batch = await self.held(tx.conn, subject)
-                    lease_end = await batch_store.renew(tx.conn, tx.account_id, batch, self._lease_seconds)
-                if lease_end is None:
-                    raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
-                stop = run.status is Status.CANCELING or run.status in DONE
-                if stop or not await waiter.wait(max(0.0, end - loop.time())):
-                    return lease_end, stop, run.cancel_force
+        with self._hub.waiter(f"run/{mine.run_id}") as waiter:
+            async with self._db.transaction(subject) as tx:
+                run, _, batch = await self.held(tx.conn, subject)
+                lease_end = await batch_store.renew(tx.conn, tx.account_id, batch, self._lease_seconds)
+            if lease_end is None:
+                raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
+            status, force = run.status, run.cancel_force
+            while not (stop := _unwanted(status)) and await waiter.wait(max(0.0, end - loop.time())):
+                wishes = await wishes_of(self._db, subject.tenant, mine)
+                if wishes is None:
+                    raise Conflict("LEASE_LOST", "This batch has ended, or belongs to another runner now.")
+                status, force = wishes
+        return lease_end, stop, force
 
     async def finish(self, subject: Subject, outcome: Outcome, error: Any, suspects: list[str], exit_code: int) -> None:
         """The end of a batch, and what follows from it. The same report again changes nothing."""
@@ -265,6 +275,10 @@ def secrets_place(run_id: UUID) -> str:
 
 def _lost(doing: str) -> dict[str, Any]:
     return {"reason": "WORKER_LOST", "message": f"The worker was lost while it was {doing}."}
+
+
+def _unwanted(status: Status) -> bool:
+    return status is Status.CANCELING or status in DONE
 
 
 def _batch(subject: Subject) -> Batch:

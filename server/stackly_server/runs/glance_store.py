@@ -1,10 +1,11 @@
-"""A run with all that is shown of it, once it has ended: one statement, one trip. Of other rooms it reads names alone."""
+"""What is looked at again and again, by one statement in one trip. Of other rooms it reads names alone."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from stackly_server.access import Batch
 from stackly_server.database import Database
 from stackly_server.runs.model import Approval, Plan, Run, RunType, Status, Trigger
 
@@ -29,6 +30,22 @@ async def glance(db: Database, account_id: UUID, stack_state: str, number: int) 
     return _glance(rows[0]) if rows else None
 
 
+async def wishes_of(db: Database, account_id: UUID, batch: Batch) -> tuple[Status, bool] | None:
+    """The status of a batch's run, and whether it is to be killed; None when the batch is not held as given any more."""
+    rows = await db.glance(
+        account_id, _WISHES,
+        {"account": account_id, "run": batch.run_id, "number": batch.plan_number, "phase": batch.phase,
+         "batch": batch.batch, "epoch": batch.epoch},
+    )  # fmt: skip
+    return (Status(rows[0][0]), rows[0][1]) if rows else None
+
+
+_WISHES = """
+    SELECT runs.status, runs.cancel_force FROM runs
+    JOIN run_batches AS held ON held.account_id = runs.account_id AND held.run_id = runs.id
+    WHERE runs.account_id = %(account)s AND runs.id = %(run)s AND held.plan_number = %(number)s
+        AND held.phase = %(phase)s AND held.batch = %(batch)s AND held.epoch = %(epoch)s AND held.finished_at IS NULL
+    """
 _STATEMENT = f"""
     SELECT namespaces.name, coalesce(workers.slug, ''),
         (SELECT jsonb_agg(to_jsonb(words) ORDER BY words.given_at, words.id) FROM approvals AS words

@@ -88,6 +88,9 @@ class Pool:
         for runner in self._waiting:
             runner.let_go()
         self._waiting.clear()
+        self._close_nursery()
+
+    def _close_nursery(self) -> None:
         if self._nursery is not None:
             self._nursery.close()
             self._nursery = None
@@ -99,7 +102,7 @@ class Pool:
         try:
             return Runner(self._born(task, log), pipe)
         except OSError:
-            self._nursery = None  # it died, or cannot be here: the next runner tries a new one
+            self._close_nursery()  # it died, or cannot be here: the next runner tries a new one
             process = self._spawned("runner", task, log)
             return Runner(process.pid, pipe, process)
         finally:
@@ -110,8 +113,7 @@ class Pool:
         if not hasattr(os, "pidfd_open"):
             raise OSError("no pidfd here")
         if self._nursery is None or self._nursery.greeting != self.greeting:
-            if self._nursery is not None:
-                self._nursery.close()
+            self._close_nursery()
             self._nursery = Nursery(lambda mouth: self._spawned("nursery", mouth, log), self.greeting)
         return self._nursery.birth(task, log)
 

@@ -46,25 +46,23 @@ def main() -> int:
         word, files, _, _ = socket.recv_fds(agent, 1, _FILES)
         if word != BIRTH or len(files) != _FILES:
             return 0
-        pid = os.fork()
-        if pid == 0:
-            agent.close()
-            _begin(files)
+        if os.fork() == 0:
+            _begin(agent, files)
             _live(runner.main, greeting)
         for file in files:
             os.close(file)
-        with contextlib.suppress(BrokenPipeError):
-            agent.sendall(PID.pack(pid))
 
 
-def _begin(files: list[int]) -> None:
-    """As a process of its own: session, standard files, signals."""
+def _begin(agent: socket.socket, files: list[int]) -> None:
+    """As a process of its own: session, standard files, signals. Then the agent is told."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number, file in ((0, files[0]), (1, files[1]), (2, files[1])):
         os.dup2(file, number)
     for file in files:
         os.close(file)
+    with contextlib.suppress(BrokenPipeError), agent:
+        agent.sendall(PID.pack(os.getpid()))
 
 
 def _live(life: Callable[[Greeting], int], greeting: Greeting) -> None:

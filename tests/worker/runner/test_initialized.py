@@ -1,0 +1,76 @@
+"""When an init may be left out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stackly_worker.runner.initialized import Initialization, covered, pinned
+from stackly_worker.runner.terraform import Engine, Mirrors, Settings
+
+NULL = "registry.terraform.io/hashicorp/null"
+LOCK = f'provider "{NULL}" {{\n  version = "3.2.4"\n}}\n'
+ENGINE = Engine(("/usr/bin/terraform",), "terraform", "1.11.4")
+
+
+def _state(*providers: str) -> bytes:
+    resources = [{"provider": f'provider["{name}"]', "type": "a", "name": "b", "instances": []} for name in providers]
+    return json.dumps({"version": 4, "serial": 1, "lineage": "l", "outputs": {}, "resources": resources}).encode()
+
+
+def _modules(folder: Path, *sources: str) -> Path:
+    (folder / "modules").mkdir()
+    listed = [{"Key": "", "Source": "", "Dir": "."}]
+    listed += [{"Key": str(at), "Source": source, "Dir": "x"} for at, source in enumerate(sources)]
+    (folder / "modules" / "modules.json").write_text(json.dumps({"Modules": listed}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("sources", "lock", "locked", "good"),
+    [
+        ((), "", False, True),
+        (("./a", "../b"), "", False, True),
+        (("./a", "registry.terraform.io/x/y/z"), "", False, False),
+        (("git::https://host/x.git",), LOCK, True, False),
+        (("./a",), LOCK, True, True),
+        (("./a",), LOCK, False, False),  # the next init might choose a newer provider
+    ],
+)
+def test_pinned_only_when_nothing_can_move(
+    tmp_path: Path, sources: tuple[str, ...], lock: str, locked: bool, good: bool
+) -> None:
+    file = tmp_path / ".terraform.lock.hcl"
+    if lock:
+        file.write_text(lock)
+    assert pinned(_modules(tmp_path, *sources), file, locked=locked) is good
+
+
+def test_a_provider_that_only_the_state_knows_asks_for_an_init(tmp_path: Path) -> None:
+    lock = tmp_path / ".terraform.lock.hcl"
+    assert covered(None, lock)
+    assert covered(_state("terraform.io/builtin/terraform"), lock)
+    assert not covered(_state(NULL), lock)
+    lock.write_text(LOCK)
+    assert covered(_state(NULL), lock)
+    assert not covered(_state(NULL, "registry.terraform.io/hashicorp/local"), lock)
+
+
+def test_any_other_circumstance_is_another_initialization(tmp_path: Path) -> None:
+    lock = tmp_path / ".terraform.lock.hcl"
+
+    def made(**other: str) -> str:
+        mirrors = Mirrors(direct=other.get("mirrors") is None)
+        settings = Settings(root=tmp_path, home=tmp_path / "home", mirrors=mirrors)
+        engine = Engine(ENGINE.command, "terraform", other.get("engine", "1.11.4"))
+        environment = {"TF_CLI_ARGS_init": other.get("environment", "")}
+        return Initialization.of(
+            other.get("commit", "c"), other.get("root", "."), engine, settings, environment, lock
+        ).to_text()
+
+    base = made()
+    assert made() == base
+    for name in ("mirrors", "engine", "environment", "commit", "root"):
+        assert made(**{name: "another"}) != base
+    lock.write_text(LOCK)
+    assert made() != base
