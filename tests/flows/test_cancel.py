@@ -61,6 +61,26 @@ async def test_planning(job: Job, tmp_path: Path) -> None:
     await canceled(job, run, stack)
 
 
+async def test_planning_behind_an_apply_of_the_same_stack(job: Job) -> None:
+    """A machine has one place for a stack: the plan waits there, says so, and lets itself be canceled meanwhile."""
+    ledger = job.ledger(steps=2, lanes=1, pause=0)
+    held = ledger.hold(0)
+    first = await job.confirmed(await job.pushed(ledger))
+    await job.applying(first, ledger, 1)
+    second = await (await job.owner.stacks.get(ledger.stack)).plan()
+
+    async def waits() -> bool:
+        return any(["Another run of this stack" in line async for line in second.logs(follow=False)])
+
+    await eventually(waits, ENOUGH)
+    await second.cancel()
+    await job.ended(second)
+    assert (second.status.name, (await first.refresh()).status.name) == ("CANCELED", "APPLYING")
+    held.unlink()
+    await job.applied(first)
+    ledger.each_once()
+
+
 async def test_awaiting_approval(job: Job, tmp_path: Path) -> None:
     ledger = job.ledger(pause=0)
     run = await job.pushed(ledger)

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import secrets as chance
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +97,38 @@ class Batch:
 
     async def _phase(self, phase: Callable[[Session], Awaitable[Outcome]], *, applies: bool) -> Outcome:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with self.place.locked(self.plane.waits) as lock, self._session(lock, applies=applies) as session:
-            outcome = await self._ended(phase, session)
+        async with self._session(applies=applies) as session, AsyncExitStack() as held:
+            outcome = await self._ended(partial(self._in_place, phase, held), session)
             if words := _last_words(outcome):
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
             with contextlib.suppress(LeaseLostError):
                 await insist(lambda: self.plane.finish(outcome), self.clock)
-            self.place.forget_accepted()  # only here: no Terraform of this batch lives that could still write there
+            if session.lock is not None:
+                self.place.forget_accepted()  # only here: no Terraform of this batch lives that could still write there
             return outcome
 
+    async def _in_place(
+        self, phase: Callable[[Session], Awaitable[Outcome]], held: AsyncExitStack, session: Session
+    ) -> Outcome:
+        """The phase once the place is ours; it stays so until the outcome is reported."""
+        session.lock = await held.enter_async_context(self.place.locked(partial(self._wait, session)))
+        return await phase(session)
+
+    async def _wait(self, session: Session) -> None:
+        """Between two looks whether the place is free: says so once, and minds a wish to stop."""
+        if not session.waited:
+            session.waited = True
+            self.plane.waits()
+            session.transcript.say("Another run of this stack is at work on this machine; this one waits for its end.")
+            session.log.poke()
+        session.stop_if_cancelled("the wait for the stack's place")
+        await self.clock.sleep(limits.PLACE_INTERVAL)
+
     @asynccontextmanager
-    async def _session(self, lock: int, *, applies: bool) -> AsyncIterator[Session]:
-        session = Session.open(self.folder, self.place, self.plane, self.clock, lock, self.spec.secrets)
+    async def _session(self, *, applies: bool) -> AsyncIterator[Session]:
+        session = Session.open(self.folder, self.place, self.plane, self.clock, self.spec.secrets)
         session.grace, session.applies = self.spec.grace, applies
         tasks = [asyncio.create_task(run) for run in (session.log.run(), session.renewing(self.spec.renew_every))]
         try:

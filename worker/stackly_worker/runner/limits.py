@@ -22,3 +22,4 @@ SUSPECTS = 1000
 
 WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output
 STOP_GRACE = 300.0  # seconds from the one SIGINT to SIGKILL
+PLACE_INTERVAL = 0.1  # seconds between looks whether the place of a stack is free

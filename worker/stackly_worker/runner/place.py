@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -47,19 +47,19 @@ class Place:
         return self.folder / "home"
 
     @asynccontextmanager
-    async def locked(self, waits: Callable[[], None] = lambda: None) -> AsyncIterator[int]:
+    async def locked(self, between: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[int]:
         """Hold the place; waits for whoever has it, a Terraform whose runner died included. Gives the lock's file.
 
-        `waits` is called when somebody has it: what was learned before may be old afterwards.
+        `between` is awaited before each further try; what it raises ends the wait.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waits()
+            if between is None:
                 await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            else:
+                while not _taken(lock):
+                    await between()
             yield lock
         finally:
             os.close(lock)
@@ -126,6 +126,14 @@ class Place:
     def _is_accepted(self, digest: str) -> bool:
         note = self.folder / "state" / "accepted"
         return note.exists() and note.read_text(encoding="utf-8") == digest
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _digest(path: Path) -> str:

@@ -44,13 +44,14 @@ class Session:
 
     folder: Path
     clock: Clock
-    lock: int
     plane: ControlPlane
     redactor: Redactor
     transcript: Transcript
     log: LogShipper
     state: StateShipper
     watch: StateWatch
+    lock: int | None = None  # the place's, once it is ours: no command runs before
+    waited: bool = False
     grace: float = limits.STOP_GRACE
     applies: bool = False
     cancelled: bool = False
@@ -60,13 +61,12 @@ class Session:
 
     @classmethod
     def open(
-        cls, folder: Path, place: Place, plane: ControlPlane, clock: Clock, lock: int, secrets: Iterable[str]
+        cls, folder: Path, place: Place, plane: ControlPlane, clock: Clock, secrets: Iterable[str]
     ) -> "Session":  # fmt: skip
         spool, redactor = LogSpool(folder / "log"), Redactor(secrets)
         return cls(
             folder=folder,
             clock=clock,
-            lock=lock,
             plane=plane,
             redactor=redactor,
             transcript=Transcript(folder / "none", spool, redactor),
@@ -151,6 +151,8 @@ class Session:
         )
 
     def _start(self, name: str, command: Command) -> Process:
+        if self.lock is None:
+            raise RuntimeError("Terraform works only in a place that is held")
         journal = Journal(self.folder / name, durable=self.applies)
         if not command.apart:
             self.transcript = replace(self.transcript, out=journal.out, events=Events(), _offset=0, _rest=b"")
