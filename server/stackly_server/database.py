@@ -95,15 +95,16 @@ class Database:
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
-    async def _glanced(
-        self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]
-    ) -> list[TupleRow]:
+    async def _glanced(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]) -> list[TupleRow]:
         for _ in range(self._pool.max_size):
             async with self._pool.connection() as conn:
                 try:
                     return await _in_one_trip(conn, account_id, statement, values)
                 except OperationalError:  # of a Postgres that was restarted: the pool makes a new one
                     await conn.close()
+                except BaseException:  # canceled half-way too: nobody may get a connection inside a pipeline
+                    await conn.close()
+                    raise
         raise OperationalError("no connection of the pool works")
 
     @asynccontextmanager
