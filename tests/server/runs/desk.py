@@ -140,7 +140,7 @@ class Desk:
 
     async def count(self, sql: str) -> int:
         async with self.world.ground.database.read(self.me.tenant) as conn:
-            row = await (await conn.execute(sql)).fetchone()  # type: ignore[arg-type]
+            row = await (await conn.execute(sql)).fetchone()
         assert row is not None
         return int(row[0])
 

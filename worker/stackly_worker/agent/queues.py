@@ -80,15 +80,17 @@ class Queues:
             try:
                 # asked first, as the SDK holds the place of a worker that fails to start: no second one may follow it
                 await self._find_namespace()
-                if queue.leaving:
-                    return
-                queue.worker = self._worker(name)
-                await queue.worker.run()
+                await self._serve(name, queue)
             except Exception:  # noqa: BLE001 - whatever a worker died of, its queue must not stay unserved
                 _log.exception("polling of %s failed", name)
             if not queue.leaving:
                 await self.clock.sleep(_BACK_OFF[min(failures, len(_BACK_OFF) - 1)])
                 failures += 1
+
+    async def _serve(self, name: str, queue: _Queue) -> None:
+        if not queue.leaving:  # it may have been left while the namespace was looked for
+            queue.worker = self._worker(name)
+            await queue.worker.run()
 
     async def _find_namespace(self) -> None:
         if self.client is not None:
