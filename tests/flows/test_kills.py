@@ -10,7 +10,7 @@ from stackly_sdk import AsyncRun
 
 pytestmark = pytest.mark.flows
 
-PARTS = ("serve", "orchestrate", "worker", "temporal", "postgres")
+PARTS = ("serve", "orchestrate", "worker", "temporal", "postgres", "openbao", "envoy")
 
 
 async def whole(job: Job, ledger: Ledger, folder: Path) -> None:

@@ -12,7 +12,7 @@ from stackly_server.dev.process import clean_environment
 from stackly_server.dev.programs import (
     OneShot,
     Program,
-    file_answers,
+    ReadyFile,
     found_by_path,
     migrate_program,
     orchestrate_program,
@@ -77,8 +77,7 @@ def _first_account(installation: Installation) -> tuple[Part, ...]:
 
 def _orchestrate(installation: Installation, roots: tuple[Path, ...]) -> Program:
     ready = installation.home.runtime / "orchestrate.ready"
-    ready.unlink(missing_ok=True)
-    return orchestrate_program(installation, file_answers(ready), roots, ready)
+    return orchestrate_program(installation, ReadyFile(ready), roots, ready)
 
 
 def _join(installation: Installation) -> OneShot:
@@ -92,11 +91,10 @@ def _join(installation: Installation) -> OneShot:
 def _worker(installation: Installation) -> Program:
     home = installation.home
     ready = home.runtime / "worker.ready"
-    ready.unlink(missing_ok=True)
     environment = {
         "STACKLY_WORKER_HOME": str(private_dir(home.data("worker"))),
         "STACKLY_WORKER_JOIN_TOKEN_FILE": str(home.secrets / _JOIN_FILE),
         "STACKLY_WORKER_READY_FILE": str(ready),
     }
     argv = python_module("stackly_worker", "run")
-    return Program("worker", home, argv, lambda: environment, file_answers(ready), needs=("join",))
+    return Program("worker", home, argv, lambda: environment, ReadyFile(ready), needs=("join",))

@@ -47,6 +47,8 @@ class Program(LocalPart):
         self._answers = answers
 
     def command(self) -> Command:
+        if isinstance(self._answers, ReadyFile):
+            self._answers.starts()
         environment = clean_environment(self.home.root) | found_by_path() | dict(self._env())
         return Command(self._argv, environment, self.home.root, stop_signal=signal.SIGTERM)
 
@@ -150,9 +152,18 @@ def socket_answers(path: Path) -> Callable[[], bool]:
     return answers
 
 
-def file_answers(path: Path) -> Callable[[], bool]:
-    """Ready when the program has written its ready file (and made sure that it was not there before)."""
-    return path.exists
+class ReadyFile:
+    """Ready when the program that runs now has written its ready file; one of an earlier process counts for nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self) -> bool:
+        return self._path.exists()
+
+    def starts(self) -> None:
+        """A new process is about to be started."""
+        self._path.unlink(missing_ok=True)
 
 
 def _json_paths(paths: tuple[Path, ...]) -> str:

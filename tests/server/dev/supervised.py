@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from stackly_server.dev.installation import Installation
 from stackly_server.dev.part import Part
 from stackly_server.dev.ports import Ports
-from stackly_server.dev.programs import Program, file_answers
+from stackly_server.dev.programs import Program, ReadyFile
 from stackly_server.dev.run import run_platform
 from stackly_server.dev.settings import DevSettings
 from stackly_server.dev.supervisor import Supervisor
@@ -27,7 +27,7 @@ def programs(installation: Installation, *, stuck: bool) -> Sequence[Part]:
         installation.home,
         ("/bin/sh", "-c", script),
         dict,
-        file_answers(root / "leaver.ready"),
+        ReadyFile(root / "leaver.ready"),
         needs=("envoy",),
     )
     return [leaver]

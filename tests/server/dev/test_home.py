@@ -19,7 +19,7 @@ from stackly_server.dev.parts.postgres import Postgres
 from stackly_server.dev.ports import fixed_ports, free_ports, require_free
 from stackly_server.dev.problems import PartFailed, likely_cause, log_tail
 from stackly_server.dev.process import ChildProcess, Command, Identity, clean_environment
-from stackly_server.dev.programs import OneShot, Program, file_answers
+from stackly_server.dev.programs import OneShot, Program, ReadyFile
 
 ROOT = os.geteuid() == 0
 
@@ -177,13 +177,31 @@ def test_a_program_gets_its_settings_and_is_ready_when_it_says_so(tmp_path: Path
     home = open_home(tmp_path / "home")
     ready = tmp_path / "ready"
     script = f'echo "$STACKLY_WORD" && touch {ready} && exec sleep 100'
-    program = Program("greeter", home, ("/bin/sh", "-c", script), lambda: {"STACKLY_WORD": "hello"}, file_answers(ready))
+    program = Program("greeter", home, ("/bin/sh", "-c", script), lambda: {"STACKLY_WORD": "hello"}, ReadyFile(ready))
     bring_up(program)
     assert log_tail(program.log) == "hello"
     pid = program.process.pid
     program.stop()
     assert pid is not None
     assert kernel.start_time(pid) == ""
+
+
+def test_what_a_killed_process_said_does_not_make_the_next_one_ready(tmp_path: Path) -> None:
+    home, ready, go = open_home(tmp_path / "home"), tmp_path / "ready", tmp_path / "go"
+    go.touch()
+    script = f"while [ ! -e {go} ]; do sleep 0.01; done; touch {ready} && exec sleep 100"
+    program = Program("greeter", home, ("/bin/sh", "-c", script), dict, ReadyFile(ready))
+    bring_up(program)
+    assert program.process.pid is not None
+    os.kill(program.process.pid, signal.SIGKILL)
+    while program.died() is None:
+        pass
+    go.unlink()
+    program.start()
+    assert not program.answers()
+    go.touch()
+    program.ready()
+    program.stop()
 
 
 def test_a_one_shot_is_ready_when_it_has_ended_well(tmp_path: Path) -> None:
