@@ -1,4 +1,4 @@
-"""The command stackly-worker: `run` is the agent, `runner` one batch, `nursery` what forks runners."""
+"""The command stackly-worker: `run` is the agent, `runner` one batch, or (`--nursery`) what forks them."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ import sys
 def main() -> None:
     """`runner` imports nothing of the agent's: it is what stands between a task and Terraform's start."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["runner"]:
-        from stackly_worker.runner import main as runner
-
-        code = runner.main()
-    elif arguments[:1] == ["nursery"]:
+    if arguments == ["runner", "--nursery"]:
         from stackly_worker.runner import nursery
 
         code = nursery.main()
+    elif arguments[:1] == ["runner"]:
+        from stackly_worker.runner import main as runner
+
+        code = runner.main()
     else:
         from stackly_worker import app
 

@@ -124,7 +124,6 @@ def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="stackly-worker", description="Runs Terraform for a Stackly control plane.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("runner", help="one batch; started by the agent, reads its task from standard input")
-    commands.add_parser("nursery", help="forks runners; started by the agent")
     run = commands.add_parser("run", help="join, and work", argument_default=argparse.SUPPRESS)
     run.add_argument("--join-token-file", type=Path, help="the join file")
     run.add_argument("--server", help="https://host:port, in place of the join file's")

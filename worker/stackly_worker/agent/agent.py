@@ -17,7 +17,7 @@ from stackly_worker.agent.codec import Key, KeyRing, converter
 from stackly_worker.agent.enrolment import CannotJoinError, Enrolment
 from stackly_worker.agent.heartbeats import Heartbeats
 from stackly_worker.agent.identity import Facts, IdentityStore
-from stackly_worker.agent.line import CALL, ForgottenError, Line, judged, patient
+from stackly_worker.agent.line import CALL, ForgottenError, Line, give_up, judged, patient
 from stackly_worker.agent.queues import Queues
 from stackly_worker.agent.rotation import Rotation
 from stackly_worker.agent.tasks import Tasks
@@ -97,7 +97,7 @@ class Agent:
         try:
             await patient(self._renew, self.clock, _PATIENCE)
         except grpc.aio.AioRpcError as error:
-            raise judged(error) from error
+            give_up(error)
 
     def _set_up(self) -> None:
         self._keys = KeyRing(self._fetch_keys)

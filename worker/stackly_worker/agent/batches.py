@@ -15,7 +15,7 @@ from stackly.worker.v1 import worker_task_service_pb2 as messages
 from stackly_worker import wire
 from stackly_worker.agent import places
 from stackly_worker.agent.folders import BatchFolder, Folders
-from stackly_worker.agent.line import CALL, Line, judged, patient
+from stackly_worker.agent.line import CALL, Line, give_up, patient
 from stackly_worker.agent.pool import Pool
 from stackly_worker.crash import crash_point
 from stackly_worker.runner.clock import Clock
@@ -109,7 +109,7 @@ class Batches:
             return await self._awaited(batch, self.folders.latest(batch))
         if reason in {"LEASE_LOST", "ALREADY_STARTED"}:
             return LOST if reason == "ALREADY_STARTED" else GONE
-        raise judged(error) from error
+        return give_up(error)
 
     def _give(
         self, folder: BatchFolder, lease: messages.BatchLease, *, recover: bool = False, ahead: tuple[str, ...] = ()
@@ -172,7 +172,7 @@ class Batches:
         except grpc.aio.AioRpcError as error:
             if wire.reason(error) == "LEASE_LOST":
                 return None
-            raise judged(error) from error
+            give_up(error)
         _log.warning("the runner of batch %s of run %s died; handing in what it left", batch.batch, batch.run_id)
         folder = folder or self.folders.new(batch, reclaimed.lease.epoch)
         self._give(folder, reclaimed.lease, recover=True)
@@ -186,7 +186,7 @@ class Batches:
         except grpc.aio.AioRpcError as error:
             if wire.reason(error) == "NOT_FOUND":
                 return None
-            raise judged(error) from error
+            give_up(error)
 
     async def _patient(self, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
         return await patient(call, self.clock, _PATIENCE)

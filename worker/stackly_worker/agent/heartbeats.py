@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import grpc.aio
 
 from stackly.v1 import worker_registry_pb2 as messages
-from stackly_worker.agent.line import CALL, Line, judged, passing
+from stackly_worker.agent.line import CALL, Line, give_up, passing
 from stackly_worker.runner.clock import Clock
 
 WAIT = 20  # seconds a heartbeat waits for directives
@@ -54,7 +54,7 @@ class Heartbeats:
     async def _failed(self, error: grpc.aio.AioRpcError) -> None:
         """Others are waited out; a certificate that ran out cannot even open the channel, which rotation watches."""
         if not passing(error):
-            raise judged(error) from error
+            give_up(error)
         pause = _BACK_OFF[min(self._failures, len(_BACK_OFF) - 1)]
         self._failures += 1
         await self.clock.sleep(pause)

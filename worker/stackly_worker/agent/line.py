@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import grpc
 import grpc.aio
@@ -71,6 +71,14 @@ def judged(error: grpc.aio.AioRpcError) -> Exception:
     if reason in _GONE or error.code() is grpc.StatusCode.UNAUTHENTICATED:
         return ForgottenError(error.details() or "the control plane does not know this worker")
     return error
+
+
+def give_up(error: grpc.aio.AioRpcError) -> NoReturn:
+    """Raise what a failed call means; never an error that is its own cause, which Temporal could not tell."""
+    meaning = judged(error)
+    if meaning is error:
+        raise error
+    raise meaning from error
 
 
 def passing(error: grpc.aio.AioRpcError) -> bool:

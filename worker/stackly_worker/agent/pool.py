@@ -103,7 +103,7 @@ class Pool:
             return Runner(self._born(task, log), pipe)
         except OSError:
             self._close_nursery()  # it died, or cannot be here: the next runner tries a new one
-            process = self._spawned("runner", task, log)
+            process = self._spawned(task, log)
             return Runner(process.pid, pipe, process)
         finally:
             os.close(task)
@@ -114,12 +114,12 @@ class Pool:
             raise OSError("no pidfd here")
         if self._nursery is None or self._nursery.greeting != self.greeting:
             self._close_nursery()
-            self._nursery = Nursery(lambda mouth: self._spawned("nursery", mouth, log), self.greeting)
+            self._nursery = Nursery(lambda mouth: self._spawned(mouth, log, "--nursery"), self.greeting)
         return self._nursery.birth(task, log)
 
-    def _spawned(self, command: str, stdin: int, log: int) -> "subprocess.Popen[bytes]":
+    def _spawned(self, stdin: int, log: int, *options: str) -> "subprocess.Popen[bytes]":
         environment = {name: os.environ[name] for name in _PASSED if name in os.environ} | {"HOME": str(self.home)}
         return subprocess.Popen(
-            [sys.executable, "-m", "stackly_worker", command], cwd=self.home, env=environment,
+            [sys.executable, "-m", "stackly_worker", "runner", *options], cwd=self.home, env=environment,
             stdin=stdin, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
