@@ -1,10 +1,10 @@
 """Cancel in every phase: the run ends CANCELED, nothing is left locked, and the next run goes on."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from flows.gated import GatedPlan
 from flows.job import ENOUGH, Job
 from flows.ledger import Ledger, resources
 from stackly_sdk import AsyncRun, StacklyError
@@ -13,10 +13,6 @@ from waiting import eventually
 pytestmark = pytest.mark.flows
 
 NOBODY = 'requires {\n labels = { zone = "nowhere" }\n}'
-PLAN_WAITS = """
-variable "gate" { type = string }
-resource "terraform_data" "it" { input = file(var.gate) }
-"""
 
 
 async def canceled(job: Job, run: AsyncRun, stack: str) -> None:
@@ -45,20 +41,12 @@ async def test_queued_with_no_worker(job: Job) -> None:
 
 
 async def test_planning(job: Job, tmp_path: Path) -> None:
-    gate, stack = tmp_path / "gate", job.platform.name("gated")
-    os.mkfifo(gate)  # Terraform waits here until somebody writes
-    variables = f'variables {{\n gate = "{gate}"\n}}'
-    files = {"code/stackly.hcl": f'stack "{stack}" {{\n{variables}\n}}\n', "code/main.tf": PLAN_WAITS}
-    run = await job.run_of(stack, await job.push(files))
-
-    async def planning() -> bool:
-        return (await run.refresh()).status.name == "PLANNING"
-
-    await eventually(planning, ENOUGH)
-    writer = await _writer(gate)
-    assert (await run.cancel()).status.name == "CANCELING"
-    os.close(writer)
-    await canceled(job, run, stack)
+    gated = GatedPlan(job.platform.name("gated"), tmp_path)
+    run = await job.run_of(gated.stack, await job.push(gated.tree()))
+    async with gated.waiting():
+        assert (await run.refresh()).status.name == "PLANNING"
+        assert (await run.cancel()).status.name == "CANCELING"
+    await canceled(job, run, gated.stack)
 
 
 async def test_planning_behind_an_apply_of_the_same_stack(job: Job) -> None:
@@ -122,15 +110,3 @@ async def test_applying(job: Job, tmp_path: Path) -> None:
     held.unlink()
     await goes_on(job, ledger, tmp_path / "plain")
     assert [ledger.begun().count(f"terraform_data.step_{number}") for number in range(4)] == [1, 1, 2, 1]
-
-
-async def _writer(gate: Path) -> int:
-    """The open end, once Terraform reads at the other."""
-
-    async def opened() -> int | None:
-        try:
-            return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads yet
-            return None
-
-    return await eventually(opened, ENOUGH)
