@@ -210,8 +210,9 @@ class WorkerRegistryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RegisterWorker(self, request, context):
-        """Joins: spends the join token and gives a certificate of one hour. Repeated with the same token and key within the
-        token's time it gives the same worker. Fails with JOIN_TOKEN_INVALID or WORKER_BANNED.
+        """Joins: spends the join token and gives a certificate that opens VerifyCapabilities, Heartbeat, RotateCertificate and
+        DeregisterWorker alone. The same token and key give the same worker again, also when the token's time is over, until
+        it is evicted or deleted. Fails with JOIN_TOKEN_INVALID or WORKER_BANNED.
         A machine that holds a join token may call it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -219,7 +220,8 @@ class WorkerRegistryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyCapabilities(self, request, context):
-        """Answers the challenge. What it proves decides which runs the worker gets. Three wrong answers evict it.
+        """Answers the challenge. What it proves decides which runs the worker gets; RotateCertificate gives the certificate
+        that opens Temporal from then on. Three wrong answers evict it.
         A worker may call it, for itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

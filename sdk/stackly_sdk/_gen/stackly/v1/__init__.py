@@ -3084,7 +3084,7 @@ class HeartbeatResponse(betterproto2.Message):
         5, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Answer a challenge again; unset when not asked for.
+    Answer a challenge again, within 5 minutes; unset when not asked for. It comes at a time that nobody can tell.
     """
 
     rotate: "bool" = betterproto2.field(6, betterproto2.TYPE_BOOL)
