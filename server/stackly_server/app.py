@@ -1,6 +1,7 @@
 """The programs put together: which services stand behind which door, and what the orchestrator carries out."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from stackly_server.accounts.web import DiscoveryServicer
 from stackly_server.assembly import Ground, Rooms, ground, rooms
 from stackly_server.config import Settings
 from stackly_server.edge.answers import Answers
-from stackly_server.edge.call_log import JsonLines
+from stackly_server.edge.call_log import Gathering, JsonLines
 from stackly_server.edge.certificates import ListenerCertificate
 from stackly_server.edge.identity import Identifiers
 from stackly_server.edge.server import ApiServer, Mount
@@ -214,7 +215,7 @@ def _reconcilers(on: Ground, into: Rooms, homes: AllNamespaces, temporal: Tempor
 
 def log_handler() -> logging.Handler:
     """Log records as lines of JSON on stderr."""
-    handler = logging.StreamHandler()
+    handler = Gathering(sys.stderr)
     handler.setFormatter(JsonLines())
     return handler
 

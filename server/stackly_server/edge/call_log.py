@@ -1,14 +1,20 @@
 """One line of JSON for each call, and counters by method and code. Neither holds a token, a secret or a field's value."""
 
+import asyncio
+import atexit
 import json
 import logging
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TextIO
 
 from stackly_server.access import Subject
 
 CALLS = logging.getLogger("stackly.calls")
+_GATHERED_SECONDS = 0.05
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 @dataclass(slots=True)
@@ -38,7 +44,45 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _ENCODER.encode(line)
+
+
+class Gathering(logging.Handler):
+    """Writes records of a stream together, at most 50 ms after the first; warnings and worse at once, with all before.
+
+    A write for each call would cost more than the rest of it. A process that is killed loses what it gathered.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: list[str] = []
+        atexit.register(self.flush)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(self.format(record))
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            self._flush_soon()
+
+    def flush(self) -> None:
+        """Writes what is gathered."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
+
+    def close(self) -> None:
+        self.flush()
+        super().close()
+
+    def _flush_soon(self) -> None:
+        try:
+            asyncio.get_running_loop().call_later(_GATHERED_SECONDS, self.flush)
+        except RuntimeError:  # before the loop begins, after it has ended, in another thread
+            self.flush()
 
 
 def note(subject: Subject, code: str, reason: str, seconds: float, incident: str, error: Exception | None) -> None:
