@@ -38,8 +38,8 @@ def votes(approvals: list[Approval], run: Run, policies: tuple[str, ...]) -> lis
     ]
 
 
-LOST_SECONDS = 60
-"""A batch whose runner and worker were both silent for so long after their leases is lost."""
+LOST_SECONDS = 15
+"""A batch whose runner and worker were both silent for so long after their leases (45 s) is lost: a minute in all."""
 
 EPOCHS_MAX = 10
 """A plan whose worker was lost so often is given up: each attempt takes two, one to claim and one to take back."""

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
 _HEARTBEAT = timedelta(seconds=20)
 _SETTLE = timedelta(seconds=30)
-_ATTACH = timedelta(seconds=60)
+_ATTACH = timedelta(seconds=15)  # short of a lease: a worker that is gone is asked again until that is over
 _PAUSE = timedelta(seconds=5)
 _BREATH = timedelta(seconds=1)
 _SLACK = timedelta(minutes=15)  # over the runner's own time limit: it stops first
