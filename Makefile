@@ -18,7 +18,7 @@ dev: venv
 	@$(BIN)/stackly-server dev $(if $(filter-out 0,$(ONCE)),--once)
 
 test: venv
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: venv
 	@$(BIN)/python -m pytest -m faults

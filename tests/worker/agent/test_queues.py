@@ -39,6 +39,20 @@ class QuickClock:
         await asyncio.sleep(seconds / 100)
 
 
+async def test_a_queue_that_is_left_while_its_worker_starts_is_left(temporal: Temporal) -> None:
+    """A worker that has not begun cannot be shut down: it must be once it has."""
+    client = await Client.connect(temporal.address)
+    queues = Queues([nothing], 1, QuickClock(), client)
+    queues.serve(["short"])
+    queue = queues._served["short"]
+    await until(lambda: queue.worker is not None)
+    assert queue.worker is not None
+    assert not queue.worker.is_running
+    queues.serve([])
+    async with asyncio.timeout(20):
+        await queues.ended()
+
+
 async def test_a_namespace_that_is_not_there_yet_is_tried_again(temporal: Temporal) -> None:
     namespace, clock = f"late-{uuid4().hex[:8]}", QuickClock()
     client = await Client.connect(temporal.address, namespace=namespace)

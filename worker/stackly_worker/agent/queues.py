@@ -17,6 +17,7 @@ _LONG = timedelta(days=365)  # a queue that is left lets its batches end; the pr
 _FIND = timedelta(seconds=10)
 _OWN, _ASKED_AT_ONCE = ".w.", 200
 _BACK_OFF = (1.0, 2.0, 5.0, 15.0)
+_STARTING = 0.05  # seconds between looks at a worker that starts
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ class Queues:
     def _leave(self, name: str) -> None:
         queue = self._served.pop(name)
         queue.leaving = True
-        leaving = asyncio.create_task(_shut(queue))
+        leaving = asyncio.create_task(_shut(queue, self.clock))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
@@ -112,8 +113,11 @@ class Queues:
         )
 
 
-async def _shut(queue: _Queue) -> None:
-    if queue.worker is not None and queue.worker.is_running:
-        await queue.worker.shutdown()
-    if queue.running is not None:
-        await asyncio.gather(queue.running, return_exceptions=True)
+async def _shut(queue: _Queue, clock: Clock) -> None:
+    """A worker that is only just starting cannot be told to stop: it is told as soon as it can."""
+    while queue.running is not None and not queue.running.done():
+        if queue.worker is not None and queue.worker.is_running:
+            await queue.worker.shutdown()
+            await asyncio.gather(queue.running, return_exceptions=True)
+        else:
+            await clock.sleep(_STARTING)
