@@ -14,11 +14,11 @@ from bench.repository import MAIN, Repository
 from stackly.v1 import runs_pb2, runs_service_pb2
 
 RUNS = 20
-ROUNDS = 3
+ROUNDS = 2
 
 
 def measure(installed: Installed) -> None:
-    """Prints medians of three rounds in turns."""
+    """Prints medians of two rounds in turns."""
     with signed_in(installed) as caller, tempfile.TemporaryDirectory(prefix="stackly-bare-") as scratch:
         repository = Repository.connect(installed, caller, manual=True)
         repository.push("first")
