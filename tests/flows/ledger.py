@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,6 @@ output "round" { value = var.round }
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One resource's creation in the ledger; `ended` None: it did not come to its end. Seconds since the epoch."""
-
-    address: str
-    began: float
-    ended: float | None
-
-
-@dataclass(frozen=True)
 class Ledger:
     """`steps` resources in `lanes` chains, `pause` seconds each. A test may hold or fail single ones by marker files."""
 
@@ -55,7 +46,6 @@ class Ledger:
     lanes: int = 2
     pause: float = 0.3
     more: str = ""  # of the stack block
-    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def addresses(self) -> set[str]:

@@ -65,16 +65,24 @@ def renewals(platform: Platform) -> int:
 
 def nothing_failed(platform: Platform) -> None:
     """AssertionError for any complaint of the agent, and any call of it or a runner that was refused."""
-    complaints = [line for _, level, line in _TIME.findall(platform.log("worker")) if level != "INFO"]
-    assert not complaints
-    assert "registering again" not in platform.log("worker")
-    calls = [call for call in _calls(platform.log("serve")) if call["kind"] in {"worker", "run"}]
-    refused = [call for call in calls if call["code"] not in {"OK", "CANCELLED"} and not _after_the_end(call)]
-    assert not refused
+    assert not complaints(platform.log("worker"))
+    calls = _calls(platform.log("serve"))
+    assert not refused(calls)
     methods = Counter(call["method"].rpartition("/")[2] for call in calls if call["code"] == "OK")
     assert methods["WriteState"] >= RENEWALS, methods
     assert methods["RotateCertificate"] >= RENEWALS, methods
     assert methods["Heartbeat"] >= RENEWALS, methods
+
+
+def complaints(log: str) -> list[str]:
+    """What the agent said above the level of information."""
+    return [line for _, level, line in _TIME.findall(log) if level != "INFO"]
+
+
+def refused(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Calls of agents and runners that failed; one that its caller let go of did not."""
+    theirs = [call for call in calls if call["kind"] in {"worker", "run"}]
+    return [call for call in theirs if call["code"] not in {"OK", "CANCELLED"} and not _after_the_end(call)]
 
 
 def _calls(log: str) -> list[dict[str, Any]]:
