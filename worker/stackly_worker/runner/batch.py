@@ -103,8 +103,10 @@ class Batch:
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
-            with contextlib.suppress(LeaseLostError):
+            try:
                 await insist(lambda: self.plane.finish(outcome), self.clock)
+            except LeaseLostError as error:
+                outcome = replace(outcome, status="lost", reason=str(error))
             if session.lock is not None:
                 self.place.forget_accepted()  # only here: no Terraform of this batch lives that could still write there
             return outcome

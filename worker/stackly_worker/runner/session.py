@@ -207,4 +207,6 @@ class Session:
             summary=whole_text(error.summary),
             detail=whole_text(error.detail),
             snippet=whole_text(error.snippet),
+            # a file beside the code, such as that of the variables: where it lies on this machine is nobody's affair
+            file=Path(error.file).name if Path(error.file).is_absolute() else error.file,
         )
