@@ -92,7 +92,9 @@ class World:
         payload = {"ref": ref, "before": before, "after": after, "repository": {"id": int(EXTERNAL_ID)}, **more}
         return json.dumps(payload).encode()
 
-    def headers(self, body: bytes, *, delivery: str = "", event: str = "push", secret: str | None = None) -> dict[str, str]:
+    def headers(
+        self, body: bytes, *, delivery: str = "", event: str = "push", secret: str | None = None
+    ) -> dict[str, str]:
         key = (self.secret if secret is None else secret).encode()
         return {
             "x-github-event": event,

@@ -61,7 +61,7 @@ from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
-from stackly_server.runs.settling import SettleService
+from stackly_server.runs.settling import SERVE, SettleService
 from stackly_server.runs.workflow import ApplyWorkflow, PlanWorkflow
 from stackly_server.stacks.rpc import StackServicer
 from stackly_server.states.asking import StateRequests
@@ -72,7 +72,18 @@ from stackly_server.workers.ports import Plant
 from stackly_server.workers.rpc import WorkerRegistryServicer
 from stackly_server.workers.sweeps import WorkerSweeps
 
-__all__ = ["WORKFLOWS", "Ground", "Rooms", "activities", "api", "ground", "log_handler", "orchestrating", "rooms", "serving"]
+__all__ = [
+    "WORKFLOWS",
+    "Ground",
+    "Rooms",
+    "activities",
+    "api",
+    "ground",
+    "log_handler",
+    "orchestrating",
+    "rooms",
+    "serving",
+]
 
 WORKFLOWS = (ProbeWorkflow, PushWorkflow, PlanWorkflow, ApplyWorkflow)
 
@@ -148,7 +159,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
 async def serving(settings: Settings, *, drain: float = 5.0, grace: float = 75.0) -> AsyncIterator[ApiServer]:
     """Answers on both listeners while the block runs; then says NOT_SERVING, drains and stops."""
     async with AsyncExitStack() as stack:
-        on = await stack.enter_async_context(ground(settings))
+        on = await stack.enter_async_context(ground(settings, SERVE))
         parts = await stack.enter_async_context(api(on))
         server = ApiServer(parts.identifiers, Answers(on.database, on.keys))
         stack.push_async_callback(server.stop, drain, grace)
@@ -168,7 +179,7 @@ def activities(git: GitService, settling: SettleService) -> list[Callable[..., A
 
 async def orchestrating(settings: Settings) -> None:
     """Workflows, the relay and the sweeps, until SIGTERM or SIGINT."""
-    async with ground(settings) as on, rooms(on) as into:
+    async with ground(settings, "stackly-orchestrate") as on, rooms(on) as into:
         temporal = Temporal(settings.temporal_target, on.keys)
         homes = AllNamespaces(on.database, temporal)
         settling = SettleService(on.database, into.stacks, into.workers, into.progress, into.batches)

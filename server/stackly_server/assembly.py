@@ -47,14 +47,14 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(settings: Settings) -> AsyncIterator[Ground]:
-    """Opens Postgres and Vault; closes them at the end."""
+async def ground(settings: Settings, program: str = "stackly") -> AsyncIterator[Ground]:
+    """Opens Postgres and Vault for a program; closes them at the end."""
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         database = Database(settings.database_url)
         await database.open()
         stack.push_async_callback(database.close)
-        hub = Hub(settings.database_url)
+        hub = Hub(settings.database_url, program)
         await hub.open()
         stack.push_async_callback(hub.close)
         vault = Vault(settings.vault_url, settings.vault_role_id, settings.vault_secret_id_file)

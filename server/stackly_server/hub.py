@@ -42,8 +42,10 @@ class Waiter:
 class Hub:
     """Spreads the notifications of Postgres. After a lost connection everybody is woken: something may have been missed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "stackly") -> None:
+        """`name` is what Postgres calls the connection: others tell by it which programs are up."""
         self._url = url
+        self._name = name
         self._waiters: dict[str, set[Waiter]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
@@ -73,7 +75,7 @@ class Hub:
                     del self._waiters[topic]
 
     async def _listen(self) -> AsyncConnection[tuple[object, ...]]:
-        conn = await AsyncConnection.connect(self._url, autocommit=True)
+        conn = await AsyncConnection.connect(self._url, autocommit=True, application_name=self._name)
         await conn.execute(f"LISTEN {CHANNEL}")
         return conn
 

@@ -108,7 +108,8 @@ class RunServiceServicer:
 
     def CreateRun(self, request, context):
         """Makes a run of a stack state and puts it in the queue.
-        Fails with STACK_STATE_GONE, VARIABLE_UNKNOWN, REF_NOT_FOUND, CONFIG_INVALID.
+        Fails with STACK_STATE_GONE, REF_NOT_FOUND, CONFIG_INVALID. A variable that the root module does not declare fails the
+        run itself: only Terraform can tell (`error.reason` VARIABLE_UNKNOWN).
         The caller must hold runs.create in the account; with type DESTROY stacks.destroy too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

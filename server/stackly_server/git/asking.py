@@ -93,7 +93,9 @@ class CodeRequests:
         root = await self._root(branch, head, path)
         if root is None:
             where = f"{path}/{STACK_FILE}".lstrip("/")
-            raise NotNow("CONFIG_MISSING", f"There is no {where} at {head[:12]} of {branch.ref}.", path=where, commit=head)
+            raise NotNow(
+                "CONFIG_MISSING", f"There is no {where} at {head[:12]} of {branch.ref}.", path=where, commit=head
+            )
         known = await self._known(branch, path)
         if code is not None and known is not None and _same(code, known, branch, root.digest):
             return code

@@ -12,7 +12,9 @@ class StackSourceServicer:
     def __init__(self, requests: CodeRequests) -> None:
         self._requests = requests
 
-    async def RegisterStackCode(self, request: pb.RegisterStackCodeRequest, call: Subject) -> pb.RegisterStackCodeResponse:
+    async def RegisterStackCode(
+        self, request: pb.RegisterStackCodeRequest, call: Subject
+    ) -> pb.RegisterStackCodeResponse:
         code = await self._requests.register(call, request.parent, request.repository, request.repo_path, request.ref)
         return pb.RegisterStackCodeResponse(stack_code=code_to_proto(code, call.account))
 

@@ -152,7 +152,9 @@ class Temporal:
         """Ids of workflows that began longer ago than that and have not ended, with a prefix; a thousand at most."""
         client = await self.client(namespace, account_id)
         before = datetime.now(UTC) - timedelta(seconds=seconds)
-        query = f"ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH '{prefix}' AND StartTime < '{before.isoformat()}'"
+        query = (
+            f"ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH '{prefix}' AND StartTime < '{before.isoformat()}'"
+        )
         with _told("list workflows"):
             found = client.list_workflows(query, limit=1000, rpc_timeout=_CALL_TIMEOUT)
             return [workflow.id async for workflow in found]

@@ -85,7 +85,9 @@ class PolicyService:
             await store.delete(tx.conn, policy.id)
             tx.tell("policy.deleted", name, forced=str(force).lower())
 
-    async def validate(self, subject: Subject, parent: str, hcl: str) -> tuple[Policy | None, tuple[Problem, ...], list[str]]:
+    async def validate(
+        self, subject: Subject, parent: str, hcl: str
+    ) -> tuple[Policy | None, tuple[Problem, ...], list[str]]:
         """The parsed policy, or what is wrong with it; and doubts."""
         require(subject, "policies.read", parent)
         own(subject, parent, "account")

@@ -58,7 +58,9 @@ async def insert(conn: Connection, account_id: UUID, actor: str, policy: Policy,
     return made
 
 
-async def change(conn: Connection, account_id: UUID, actor: str, before: KeptPolicy, after: tuple[Policy, str]) -> KeptPolicy | None:
+async def change(
+    conn: Connection, account_id: UUID, actor: str, before: KeptPolicy, after: tuple[Policy, str]
+) -> KeptPolicy | None:
     """A new text and so a new revision; None when it is another version by now."""
     policy, hcl = after
     async with conn.cursor(row_factory=kwargs_row(_policy)) as cursor:

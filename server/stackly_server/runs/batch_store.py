@@ -1,6 +1,7 @@
 """SQL on batches: who works on what, under which epoch, until when."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -216,3 +217,13 @@ async def drop_open(conn: Connection, account_id: UUID, run_id: UUID) -> None:
         """,
         (account_id, run_id),
     )
+
+
+async def serving_since(conn: Connection, program: str) -> datetime | None:
+    """Since when a program listens to Postgres; None while none does. It sees connections of its own role."""
+    cursor = await conn.execute(
+        "SELECT min(backend_start) FROM pg_stat_activity WHERE usename = current_user AND application_name = %s",
+        (program,),
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None

@@ -13,9 +13,12 @@ from stackly_server.runs.activities import BatchInput, Settled
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.model import BATCH, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status
 from stackly_server.runs.progress import Progress, run_name
-from stackly_server.runs.verdict import settle
+from stackly_server.runs.verdict import settle, silent_since
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.workers.service import WorkerService
+
+SERVE = "stackly-serve"
+"""What the API calls itself at Postgres: only while it is up does silence mean anything."""
 
 
 class SettleService:
@@ -44,7 +47,9 @@ class SettleService:
             account = await account_name(conn)
         timeout = blueprint.plan_timeout_seconds if phase is Phase.PLAN else blueprint.apply_timeout_seconds
         name = run_name(account, state.name, run.number)
-        nonce = batch.nonce if batch.status is BatchStatus.QUEUED else ""  # somebody has it: looked at before handed out
+        nonce = (
+            batch.nonce if batch.status is BatchStatus.QUEUED else ""
+        )  # somebody has it: looked at before handed out
         wanted = BatchInput(
             str(account_id), str(run_id), name, number, batch.batch, phase.value, batch.task_queue, nonce, timeout
         )
@@ -65,7 +70,8 @@ class SettleService:
                 return Settled("done")
             state = await self._stacks.state_by_id(tx.conn, account_id, run.stack_state_id)
             alive, heard = await self._workers.alive(tx.conn, batch.worker_id)
-            word = settle(batch, alive, heard, datetime.now(UTC))
+            serving = await batch_store.serving_since(tx.conn, SERVE)
+            word = settle(batch, alive, silent_since(heard, serving), datetime.now(UTC))
             if word == "again":
                 return await self._again(subject.tenant, tx, run, state, batch)
             if word == "lost":
@@ -114,6 +120,8 @@ class SettleService:
             await batch_store.finish(tx.conn, account_id, batch, Outcome.GONE, -1)
             await self._batches.ended(tx, run, state, batch, Outcome.GONE, None, [])
             return Settled("done")
+        if batch.status is BatchStatus.QUEUED:
+            return Settled("again", nonce=batch.nonce)  # nobody took it: its nonce is unspent
         nonce = secrets.token_urlsafe(24)
         if not await batch_store.requeue(tx.conn, account_id, batch, nonce):
             return Settled("wait")

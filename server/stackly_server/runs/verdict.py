@@ -1,6 +1,6 @@
 """What follows from a plan, a vote or the end of a batch: pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stackly_server.policies.model import Choice, Verdict, Vote
 from stackly_server.runs.model import Approval, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status, counts
@@ -43,6 +43,19 @@ LOST_SECONDS = 15
 
 EPOCHS_MAX = 10
 """A plan whose worker was lost so often is given up: each attempt takes two, one to claim and one to take back."""
+
+SETTLING_IN = timedelta(seconds=30)
+"""How long workers and runners have to be heard again after the API was away."""
+
+
+def silent_since(heard: datetime | None, serving: datetime | None) -> datetime | None:
+    """Since when a worker is silent by its own fault: None while the API is away, and not before it is well back.
+
+    `heard` is the end of its lease, `serving` since when the API is up.
+    """
+    if serving is None:
+        return None
+    return max(heard or serving, serving + SETTLING_IN)
 
 
 def settle(batch: BatchRow, worker_alive: bool, silent_since: datetime | None, now: datetime) -> str:  # noqa: FBT001

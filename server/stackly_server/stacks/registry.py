@@ -118,7 +118,9 @@ class Registry:
             CodeFinding(each.code, each.message, path, each.line, each.column, each.line_text) for each in file.findings
         )
 
-    async def take(self, subject: Subject, place: CodePlace, reading: Reading, seen: int) -> tuple[WantedRun, ...] | None:
+    async def take(
+        self, subject: Subject, place: CodePlace, reading: Reading, seen: int
+    ) -> tuple[WantedRun, ...] | None:
         """Takes the code at a place to a commit: registers it, or updates it, with its stack states.
 
         `seen` is the version that the decision was made on, 0 for none; None is answered when it is another by now.

@@ -75,7 +75,9 @@ class StackService:
         async with self._db.transaction(subject) as tx:
             code = await self._code(tx.conn, subject, new.stack_code, lock=True)
             if code.status is CodeStatus.DEREGISTERED or code.config is None:
-                raise NotNow("STACK_CODE_NOT_REGISTERED", f"{new.stack_code} has no valid stack file.", resource=new.stack_code)
+                raise NotNow(
+                    "STACK_CODE_NOT_REGISTERED", f"{new.stack_code} has no valid stack file.", resource=new.stack_code
+                )
             namespace_id = await state_store.namespace_id(tx.conn, new.namespace or "default")
             if namespace_id is None:
                 raise NotFound("namespace", f"{parent}/namespaces/{new.namespace}")

@@ -36,13 +36,20 @@ async def show(conn: Connection, states: StateService, account: str, rows: list[
     namespaces = await state_store.namespace_names(conn)
     codes = await store.codes_by_id(conn, list({state.stack_code_id for state in rows}))
     return [
-        _shown(state, account, codes[state.stack_code_id], namespaces[state.namespace_id], heads[state.id], runs[state.id])
+        _shown(
+            state, account, codes[state.stack_code_id], namespaces[state.namespace_id], heads[state.id], runs[state.id]
+        )
         for state in rows
     ]
 
 
 def _shown(
-    state: StackState, account: str, code: StackCode, namespace: str, head: StateHead, runs: tuple[int | None, int | None]
+    state: StackState,
+    account: str,
+    code: StackCode,
+    namespace: str,
+    head: StateHead,
+    runs: tuple[int | None, int | None],
 ) -> ShownState:
     seen = visible(head)
     said = code.config.state(state.state_block).labels if code.config else {}

@@ -29,7 +29,9 @@ async def namespace_names(conn: Connection) -> dict[UUID, str]:
     return dict(await cursor.fetchall())
 
 
-async def find(conn: Connection, *, name: str | None = None, id_: UUID | None = None, lock: bool = False) -> StackState | None:
+async def find(
+    conn: Connection, *, name: str | None = None, id_: UUID | None = None, lock: bool = False
+) -> StackState | None:
     """One by name or id, deleted or not."""
     return await _one(
         conn,
@@ -39,9 +41,7 @@ async def find(conn: Connection, *, name: str | None = None, id_: UUID | None = 
     )
 
 
-async def page(
-    conn: Connection, after: str, limit: int, code_id: UUID | None, *, deleted: bool
-) -> list[StackState]:
+async def page(conn: Connection, after: str, limit: int, code_id: UUID | None, *, deleted: bool) -> list[StackState]:
     """By name, after the name `after`."""
     return await _all(
         conn,
@@ -64,9 +64,7 @@ async def of_code(conn: Connection, code_id: UUID) -> list[StackState]:
     )
 
 
-async def insert(
-    conn: Connection, account_id: UUID, state: Mapping[str, Any]
-) -> StackState | None:
+async def insert(conn: Connection, account_id: UUID, state: Mapping[str, Any]) -> StackState | None:
     """A new one, PENDING; None when the name is taken."""
     values = {"labels": {}, "variables": {}, "secrets": None, "auto_deploy": None, **state}
     return await _one(

@@ -67,7 +67,9 @@ async def codes_by_id(conn: Connection, ids: list[UUID]) -> dict[UUID, StackCode
         return {code.id: code for code in await cursor.fetchall()}
 
 
-async def find_code_at(conn: Connection, repository_id: UUID, repo_path: str, *, lock: bool = False) -> StackCode | None:
+async def find_code_at(
+    conn: Connection, repository_id: UUID, repo_path: str, *, lock: bool = False
+) -> StackCode | None:
     """The one at a path of a repository."""
     async with conn.cursor(row_factory=kwargs_row(_code)) as cursor:
         await cursor.execute(
@@ -203,7 +205,9 @@ def _read(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _code(*, config: Mapping[str, Any] | None, findings: Sequence[Mapping[str, Any]], status: str, **rest: Any) -> StackCode:
+def _code(
+    *, config: Mapping[str, Any] | None, findings: Sequence[Mapping[str, Any]], status: str, **rest: Any
+) -> StackCode:
     return StackCode(config=_config(config), findings=_findings(findings), status=CodeStatus(status), **rest)
 
 
@@ -211,7 +215,9 @@ def _code_with_digest(*, digest: str | None, **rest: Any) -> tuple[StackCode, st
     return _code(**rest), digest or ""
 
 
-def _version(*, config: Mapping[str, Any] | None, findings: Sequence[Mapping[str, Any]], **rest: Any) -> StackCodeVersion:
+def _version(
+    *, config: Mapping[str, Any] | None, findings: Sequence[Mapping[str, Any]], **rest: Any
+) -> StackCodeVersion:
     return StackCodeVersion(config=_config(config), findings=_findings(findings), **rest)
 
 

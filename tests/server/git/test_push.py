@@ -10,7 +10,9 @@ from stackly_server.stacks.model import CodeStatus, Condition
 Files = dict[str, bytes | tuple[str, bytes]]
 OTHER = STACK.replace(b'"hello"', b'"other"')
 AUTO = b'stack "auto" {\n  auto_deploy = true\n}\n'
-TWO = b'stack "two" {\n  state "eu" {\n    variables {\n      region = "eu-west-1"\n    }\n  }\n  state "us" {\n  }\n}\n'
+TWO = (
+    b'stack "two" {\n  state "eu" {\n    variables {\n      region = "eu-west-1"\n    }\n  }\n  state "us" {\n  }\n}\n'
+)
 ONE = b'stack "two" {\n  state "eu" {\n  }\n}\n'
 HOOKS = b'stack "hello" {\n  hooks {\n    pre_plan = ["check"]\n  }\n}\n'
 
@@ -71,7 +73,12 @@ async def test_a_push_that_touches_no_stack_wants_no_run(world: World) -> None:
 async def test_a_change_in_a_nested_local_module_touches_the_stack(world: World) -> None:
     calls = b'module "x" {\n  source = "../modules/x"\n}\n'
     nested = b'module "y" {\n  source = "../y"\n}\n'
-    files = {**stack("a", module=calls), "modules/x/main.tf": nested, "modules/y/main.tf": MODULE, "modules/z/main.tf": MODULE}
+    files = {
+        **stack("a", module=calls),
+        "modules/x/main.tf": nested,
+        "modules/y/main.tf": MODULE,
+        "modules/z/main.tf": MODULE,
+    }
     first = world.commit(files)
     await world.push(first)
     world.runs.take()
@@ -98,8 +105,14 @@ async def test_a_removed_stack_is_deregistered_and_its_states_are_loose_until_it
     assert (shown.state.status, shown.state.desired_commit) == ("PENDING", third)
     assert world.runs.take() == [(shown.state.id, third, False)], "what was loose waits for a person"
     told = [kind for kind, _ in await world.events()]
-    assert [kind for kind in told if kind.startswith("stack_code")][2:] == ["stack_code.deregistered", "stack_code.registered"]
-    assert [kind for kind in told if kind.startswith("stack_state")][2:] == ["stack_state.loosened", "stack_state.returned"]
+    assert [kind for kind in told if kind.startswith("stack_code")][2:] == [
+        "stack_code.deregistered",
+        "stack_code.registered",
+    ]
+    assert [kind for kind in told if kind.startswith("stack_state")][2:] == [
+        "stack_state.loosened",
+        "stack_state.returned",
+    ]
 
 
 async def test_a_moved_stack_is_a_new_one_under_a_qualified_name(world: World) -> None:

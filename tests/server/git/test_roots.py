@@ -109,13 +109,17 @@ ROOTS = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("123")).map(
 )
 CODES = st.dictionaries(
     st.sampled_from("abcdef"),
-    st.builds(Known, st.sampled_from(["main", "side"]), st.sampled_from(["", "1", "2", "3"]), st.integers(1, 9), st.booleans()),
+    st.builds(
+        Known, st.sampled_from(["main", "side"]), st.sampled_from(["", "1", "2", "3"]), st.integers(1, 9), st.booleans()
+    ),
 )
 
 
 @settings(deadline=None)
 @given(CODES, ROOTS, st.booleans())
-def test_what_is_decided_makes_the_codes_those_of_the_head(codes: dict[str, Known], roots: list[StackRoot], adopt: bool) -> None:
+def test_what_is_decided_makes_the_codes_those_of_the_head(
+    codes: dict[str, Known], roots: list[StackRoot], adopt: bool
+) -> None:
     there = {root.path: root for root in roots}
     found = decide(roots, codes, "main", adopt=adopt)
     assert len({change.path for change in found}) == len(found)

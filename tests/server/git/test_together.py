@@ -59,7 +59,9 @@ async def test_two_processes_share_a_mirror(world: World, tmp_path: Path) -> Non
 
 
 async def test_trees_and_contents_outlive_the_mirror_and_the_repository(world: World, tmp_path: Path) -> None:
-    commit = world.commit({"stackly.hcl": STACK, "main.tf": MODULE, ".terraform.d/x": b"no", "run.sh": ("100755", b"#!")})
+    commit = world.commit(
+        {"stackly.hcl": STACK, "main.tf": MODULE, ".terraform.d/x": b"no", "run.sh": ("100755", b"#!")}
+    )
     account, repository = world.dev.account_id, world.repository.id
     tree = await world.sources.tree(account, repository, commit)
     assert [(entry.path, oct(entry.mode)) for entry in tree] == [

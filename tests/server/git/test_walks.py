@@ -76,7 +76,11 @@ async def check(world: World, model: Model) -> None:
         broken = path in model.broken
         wanted = CodeStatus.INVALID if broken else CodeStatus.ACTIVE
         assert code.status is (wanted if there else CodeStatus.DEREGISTERED), path
-        alive = {one.state.state_block for one in states if one.state.stack_code_id == code.id and one.state.status != "LOOSE"}
+        alive = {
+            one.state.state_block
+            for one in states
+            if one.state.stack_code_id == code.id and one.state.status != "LOOSE"
+        }
         if there and not broken:
             assert alive == model.blocks[path], path
         elif not there:

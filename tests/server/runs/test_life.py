@@ -229,6 +229,28 @@ async def test_a_destroy_that_is_not_to_be_leaves_the_stack_state_as_it_was(desk
     assert (await desk.world.stack_states())["hello"].state.status == "DESTROYED"
 
 
+async def test_a_plan_that_nobody_can_take_waits_for_ever(desk: Desk) -> None:
+    """Its workers cannot reach the API, say: that is no reason to give it up, and its task stays good."""
+    run = await desk.create()
+    wanted, _ = await desk.settling().input(desk.me.tenant, run.run.id, 1, Phase.PLAN) or pytest.fail("no batch")
+    settled = [await desk.settling().settle(wanted) for _ in range(20)]
+    assert {(one.word, one.nonce) for one in settled} == {("again", wanted.nonce)}
+    assert (await desk.plan(run)).run.status is Status.AWAITING_APPROVAL
+
+
+async def test_an_apply_is_lost_only_while_the_api_is_up(desk: Desk) -> None:
+    run = await desk.planned()
+    await desk.approve(run)
+    await desk.started(run)
+    found = await desk.settling().input(desk.me.tenant, run.run.id, 1, Phase.APPLY)
+    assert found is not None
+    async with desk.world.ground.database.transaction(system(desk.me.tenant, "dev")) as tx:
+        await tx.conn.execute("UPDATE workers SET lease_expires_at = now() - interval '1 hour'")
+        await tx.conn.execute("UPDATE run_batches SET lease_expires_at = now() - interval '1 hour'")
+    assert (await desk.settling().settle(found[0])).word == "wait"
+    assert await desk.status(run) is Status.APPLYING
+
+
 async def test_nobody_answers_in_time(desk: Desk) -> None:
     run = await desk.planned()
     async with desk.world.ground.database.transaction(system(desk.me.tenant, "dev")) as tx:

@@ -23,7 +23,7 @@ from stackly_server.runs.model import (
     Trigger,
     before,
 )
-from stackly_server.runs.verdict import EPOCHS_MAX, LOST_SECONDS, after_apply, after_plan, settle, votes
+from stackly_server.runs.verdict import EPOCHS_MAX, LOST_SECONDS, after_apply, after_plan, settle, silent_since, votes
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NOBODY = UUID(int=0)
@@ -110,6 +110,16 @@ def test_the_serial_of_a_word_is_for_the_record_only() -> None:
 )
 def test_settle(batch: BatchRow, alive: bool, silent: int, word: str) -> None:
     assert settle(batch, alive, NOW - timedelta(seconds=silent), NOW) == word
+
+
+def test_silence_counts_only_while_the_api_is_up() -> None:
+    long_ago, just_now = NOW - timedelta(hours=1), NOW - timedelta(seconds=5)
+    assert silent_since(long_ago, None) is None
+    assert settle(make_batch(), False, silent_since(long_ago, None), NOW) == "wait"
+    assert settle(make_batch(), False, silent_since(long_ago, just_now), NOW) == "wait", "it only just came back"
+    assert settle(make_batch(), False, silent_since(long_ago, long_ago), NOW) == "lost"
+    assert settle(make_batch(), False, silent_since(just_now, long_ago), NOW) == "wait"
+    assert settle(make_batch(), False, silent_since(None, long_ago), NOW) == "lost"
 
 
 @given(st.booleans(), st.booleans(), st.integers(0, 10_000))

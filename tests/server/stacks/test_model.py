@@ -74,7 +74,9 @@ def test_every_state_has_one_fate_and_no_block_is_made_twice(wanted: set[str], t
     assert not any(state.state_block == BY_HAND for state in asked.loosened)
     made = [make_state(state.block) for state in asked.new]
     loosened = [replace(state, status="LOOSE") for state in asked.loosened if state.status != "DESTROYING"]
-    again = reconcile(make_config(*wanted), [*asked.kept, *made, *(replace(s, status="ACTIVE") for s in asked.returned), *loosened])
+    again = reconcile(
+        make_config(*wanted), [*asked.kept, *made, *(replace(s, status="ACTIVE") for s in asked.returned), *loosened]
+    )
     assert (again.returned, again.loosened) == ((), ())
     gone = {state.state_block for state in states if state.status == "DELETED"}
     assert {state.block for state in again.new} <= gone

@@ -60,20 +60,28 @@ async def code(client: Client, world: World) -> stacks_pb2.StackCode:
     return made
 
 
-async def test_a_registered_code_says_all_that_its_file_says(client: Client, world: World, code: stacks_pb2.StackCode) -> None:
+async def test_a_registered_code_says_all_that_its_file_says(
+    client: Client, world: World, code: stacks_pb2.StackCode
+) -> None:
     assert code.name.startswith("accounts/dev/stackCodes/acme-infra-")
     assert (code.repository, code.repo_path, code.ref) == (world.repository_name, "net", "main")
     assert (code.status, code.stack_state_count) == (stacks_pb2.STACK_CODE_STATUS_ACTIVE, 2)
     said = code.config
     assert (said.stack, said.version, said.engine, said.auto_deploy) == ("net", "1.2", "terraform ~> 1.11", True)
-    assert (list(said.states), list(said.policies), dict(said.labels)) == (["eu", "us"], ["two_people"], {"team": "net"})
+    assert (list(said.states), list(said.policies), dict(said.labels)) == (
+        ["eu", "us"],
+        ["two_people"],
+        {"team": "net"},
+    )
     assert (said.plan_timeout_seconds, said.apply_timeout_seconds) == (1800, 7200)
     assert (await client("GetStackCode", pb.GetStackCodeRequest(name=code.name))).stack_code == code
     listed = await client("ListStackCodes", pb.ListStackCodesRequest(parent="accounts/dev"))
     assert list(listed.stack_codes) == [code]
 
 
-async def test_versions_are_listed_newest_first_in_pages(client: Client, world: World, code: stacks_pb2.StackCode) -> None:
+async def test_versions_are_listed_newest_first_in_pages(
+    client: Client, world: World, code: stacks_pb2.StackCode
+) -> None:
     parent = code.current_commit
     for number in range(3):
         parent = world.commit({"net/stackly.hcl": FILE, "net/main.tf": MODULE + b"#" * (number + 1)}, parent)
@@ -90,8 +98,12 @@ async def test_versions_are_listed_newest_first_in_pages(client: Client, world: 
     assert len(seen) == 4
     assert seen[0].commit == parent
     assert seen[-1].author == "Ann Author <ann@example.com>"
-    assert (await client("GetStackCodeVersion", pb.GetStackCodeVersionRequest(name=seen[2].name))).stack_code_version == seen[2]
-    error = await client.refused("GetStackCodeVersion", pb.GetStackCodeVersionRequest(name=f"{code.name}/versions/{'0' * 40}"))
+    assert (
+        await client("GetStackCodeVersion", pb.GetStackCodeVersionRequest(name=seen[2].name))
+    ).stack_code_version == seen[2]
+    error = await client.refused(
+        "GetStackCodeVersion", pb.GetStackCodeVersionRequest(name=f"{code.name}/versions/{'0' * 40}")
+    )
     assert reason(error) == "NOT_FOUND"
 
 
@@ -117,7 +129,10 @@ async def test_stack_states_are_shown_made_changed_deleted_and_brought_back(
     client: Client, world: World, code: stacks_pb2.StackCode
 ) -> None:
     listed = await client("ListStackStates", pb.ListStackStatesRequest(parent="accounts/dev", stack_code=code.name))
-    assert [state.name for state in listed.stack_states] == ["accounts/dev/stackStates/net-eu", "accounts/dev/stackStates/net-us"]
+    assert [state.name for state in listed.stack_states] == [
+        "accounts/dev/stackStates/net-eu",
+        "accounts/dev/stackStates/net-us",
+    ]
     eu = listed.stack_states[0]
     assert (eu.state_block, eu.stack_code, eu.namespace) == ("eu", code.name, "accounts/dev/namespaces/default")
     assert (eu.status, list(eu.conditions)) == (
@@ -151,14 +166,18 @@ async def test_stack_states_are_shown_made_changed_deleted_and_brought_back(
 
 async def test_an_empty_update_and_strange_masks_are_refused(client: Client, code: stacks_pb2.StackCode) -> None:
     name = "accounts/dev/stackStates/net-eu"
-    empty = await client.refused("UpdateStackState", pb.UpdateStackStateRequest(stack_state=stacks_pb2.StackState(name=name)))
+    empty = await client.refused(
+        "UpdateStackState", pb.UpdateStackStateRequest(stack_state=stacks_pb2.StackState(name=name))
+    )
     assert reason(empty) == "UPDATE_EMPTY"
     mask = FieldMask(paths=["commit"])
     strange = pb.UpdateStackStateRequest(stack_state=stacks_pb2.StackState(name=name), update_mask=mask)
     assert reason(await client.refused("UpdateStackState", strange)) == "VALIDATION_FAILED"
 
 
-async def test_another_account_sees_nothing(api: "Api", world: World, code: stacks_pb2.StackCode, rival: "Tenant") -> None:
+async def test_another_account_sees_nothing(
+    api: "Api", world: World, code: stacks_pb2.StackCode, rival: "Tenant"
+) -> None:
     stranger = Client(api, await api.sign_in(rival.api_key))
     asked: dict[str, Any] = {
         "GetStackCode": pb.GetStackCodeRequest(name=code.name),

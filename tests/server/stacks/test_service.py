@@ -43,7 +43,9 @@ async def code_name(world: World) -> str:
 
 
 async def test_a_blueprint_is_all_that_a_run_goes_by(world: World, net: ShownState) -> None:
-    change = StackStateChange({"tier": "1"}, Variables({"region": '"us-east-1"'}, {"token": '"hush-hush"'}), auto_deploy=True)
+    change = StackStateChange(
+        {"tier": "1"}, Variables({"region": '"us-east-1"'}, {"token": '"hush-hush"'}), auto_deploy=True
+    )
     shown = await world.stacks.update(world.subject, NAME, change)
     async with world.ground.database.read(world.dev.account_id) as conn:
         blueprint = await world.stacks.blueprint(conn, shown.state, net.state.desired_commit)
@@ -127,7 +129,9 @@ async def test_a_deleted_one_is_not_changed(world: World, net: ShownState) -> No
 
 
 async def test_people_make_stack_states_of_a_code(world: World, net: ShownState) -> None:
-    new = NewStackState("net-copy", await code_name(world), labels={"x": "y"}, variables=Variables({"a": "1"}, {"s": '"t"'}))
+    new = NewStackState(
+        "net-copy", await code_name(world), labels={"x": "y"}, variables=Variables({"a": "1"}, {"s": '"t"'})
+    )
     made = await world.stacks.create(world.subject, "accounts/dev", new)
     assert (made.state.status, made.state.desired_commit) == ("PENDING", net.state.desired_commit)
     assert (made.labels, made.secrets) == ({"team": "net", "tier": "2", "x": "y"}, ("s",))

@@ -87,19 +87,26 @@ async def write(world: World, *documents: bytes) -> None:
 
 
 async def test_versions_are_listed_newest_first_and_the_newest_is_named_by_a_dash(client: Client, world: World) -> None:
-    assert reason(await client.refused("GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/-"))) == "NOT_FOUND"
+    assert (
+        reason(await client.refused("GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/-")))
+        == "NOT_FOUND"
+    )
     await write(world, document(1), document(2), document(5))
     first = await client("ListStateVersions", pb.ListStateVersionsRequest(parent=PARENT, page_size=2))
     assert [version.serial for version in first.state_versions] == [5, 2]
     rest = pb.ListStateVersionsRequest(parent=PARENT, page_size=2, page_token=first.next_page_token)
     assert [version.serial for version in (await client("ListStateVersions", rest)).state_versions] == [1]
-    newest = (await client("GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/-"))).state_version
+    newest = (
+        await client("GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/-"))
+    ).state_version
     assert newest == first.state_versions[0]
     assert (newest.name, newest.lineage, newest.resource_count) == (f"{PARENT}/stateVersions/5", LINEAGE, 1)
     exported = b"".join(record.chunk for record in await client.export(f"{PARENT}/stateVersions/5"))
     assert (newest.sha256, newest.size_bytes) == (hashlib.sha256(exported).hexdigest(), len(exported))
     for last in ("3", "05x", "9" * 30):
-        error = await client.refused("GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/{last}"))
+        error = await client.refused(
+            "GetStateVersion", pb.GetStateVersionRequest(name=f"{PARENT}/stateVersions/{last}")
+        )
         assert reason(error) == "NOT_FOUND"
 
 

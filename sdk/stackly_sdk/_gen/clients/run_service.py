@@ -70,8 +70,9 @@ class AsyncRunServiceClient:
         self._transport = transport
 
     async def create_run(self, *, parent: str, run: Run, request_id: str = "", timeout: float | None = None) -> CreateRunResponse:
-        """Makes a run of a stack state and puts it in the queue. Fails with STACK_STATE_GONE, VARIABLE_UNKNOWN,
-        REF_NOT_FOUND, CONFIG_INVALID. The caller must hold runs.create in the account; with type DESTROY
+        """Makes a run of a stack state and puts it in the queue. Fails with STACK_STATE_GONE, REF_NOT_FOUND,
+        CONFIG_INVALID. A variable that the root module does not declare fails the run itself: only Terraform can
+        tell (`error.reason` VARIABLE_UNKNOWN). The caller must hold runs.create in the account; with type DESTROY
         stacks.destroy too.
 
         Args:
@@ -244,8 +245,9 @@ class RunServiceClient:
         self._transport = transport
 
     def create_run(self, *, parent: str, run: Run, request_id: str = "", timeout: float | None = None) -> CreateRunResponse:
-        """Makes a run of a stack state and puts it in the queue. Fails with STACK_STATE_GONE, VARIABLE_UNKNOWN,
-        REF_NOT_FOUND, CONFIG_INVALID. The caller must hold runs.create in the account; with type DESTROY
+        """Makes a run of a stack state and puts it in the queue. Fails with STACK_STATE_GONE, REF_NOT_FOUND,
+        CONFIG_INVALID. A variable that the root module does not declare fails the run itself: only Terraform can
+        tell (`error.reason` VARIABLE_UNKNOWN). The caller must hold runs.create in the account; with type DESTROY
         stacks.destroy too.
 
         Args:
