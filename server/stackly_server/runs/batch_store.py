@@ -222,7 +222,10 @@ async def drop_open(conn: Connection, account_id: UUID, run_id: UUID) -> None:
 async def serving_since(conn: Connection, program: str) -> datetime | None:
     """Since when a program listens to Postgres; None while none does. It sees connections of its own role."""
     cursor = await conn.execute(
-        "SELECT min(backend_start) FROM pg_stat_activity WHERE usename = current_user AND application_name = %s",
+        """
+        SELECT min(backend_start) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = current_user AND application_name = %s
+        """,
         (program,),
     )
     row = await cursor.fetchone()

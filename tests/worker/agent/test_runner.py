@@ -64,7 +64,7 @@ async def test_a_plan_that_waited_for_its_stack_is_made_on_the_state_of_then(
         fake.spec = spec(PLAN)
         process = runners.start("second", ahead=("FetchState", "FetchSource"))
         await fake.until(lambda fake: fake.states_asked == 1)
-        await until((runners.home / "batches/second/log-base").exists)
+        await fake.until(lambda fake: b"waits for its end" in fake.log)
         fake.state = written
     await asyncio.wait_for(exited(process.pid), 60)
     assert process.wait() == 0, runners.said("second")
