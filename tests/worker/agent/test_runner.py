@@ -9,7 +9,6 @@ from stackly_engine.plans import ProjectedPlan
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.process import exited
 from stackly_worker.runner.statewatch import whole
-from waiting import until
 from worker.agent.conftest import Runners
 
 PLAN, APPLY = tasks_pb2.BATCH_PHASE_PLAN, tasks_pb2.BATCH_PHASE_APPLY
