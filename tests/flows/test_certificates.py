@@ -69,7 +69,9 @@ def nothing_failed(platform: Platform) -> None:
     calls = _calls(platform.log("serve"))
     assert not refused(calls)
     methods = Counter(call["method"].rpartition("/")[2] for call in calls if call["code"] == "OK")
-    assert methods["WriteState"] >= RENEWALS, methods
+    assert methods["WriteState"] > 2, (
+        methods
+    )  # one in each of more than two lives; a state that was taken is not sent again
     assert methods["RotateCertificate"] >= RENEWALS, methods
     assert methods["Heartbeat"] >= RENEWALS, methods
 
