@@ -60,12 +60,12 @@ class Block:
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """One file: its bytes and the blocks that stand in it; attributes outside of any block are in `stray`."""
+    """One file: its bytes and what stands in it; only files of values have attributes outside of blocks."""
 
     name: str
     data: bytes
     blocks: tuple[Block, ...]
-    stray: tuple[Attribute, ...] = ()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
     _root: Node | None = field(default=None, repr=False, compare=False)
 
     def tokens(self, span: Span) -> bytes:
@@ -115,7 +115,7 @@ def parse(file: str, data: bytes) -> ParsedFile:
     for child in root.children:
         if child.type == "body":
             attributes, blocks = reader.body(child, frozenset())
-    return ParsedFile(file, data, blocks, tuple(attributes.values()), root)
+    return ParsedFile(file, data, blocks, attributes, root)
 
 
 @dataclass(frozen=True, slots=True)
