@@ -159,6 +159,7 @@ class TaskFake(WorkerTaskServiceServicer):
     claims: list[str] = field(default_factory=list)
     reclaims: int = 0
     held: bool = True
+    lease_over: bool = False
 
     async def ClaimBatch(  # noqa: N802
         self, request: task_messages.ClaimBatchRequest, context: Context
@@ -186,6 +187,7 @@ class TaskFake(WorkerTaskServiceServicer):
             done=bool(ends),
             outcome=ends[-1].outcome if ends else tasks_pb2.BATCH_OUTCOME_UNSPECIFIED,
             apply_started=bool(self.runner.start_token),
+            lease_over=self.lease_over,
         )
 
     async def GetPayloadKeys(  # noqa: N802

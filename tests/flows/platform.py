@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,6 +109,16 @@ class Platform:
         now = time.time()
         os.kill(pid, signal.SIGKILL)
         return pid, now
+
+    @contextmanager
+    def api_away(self) -> Iterator[int]:
+        """The API is killed, and does not come back within; gives the pid of the dead process."""
+        away = self.home / "serve.away"
+        away.touch()
+        try:
+            yield self.kill("serve")[0]
+        finally:
+            away.unlink()
 
     async def again(self, part: str, dead: int) -> float:
         """Waits until the supervisor has started a killed part anew and found it ready; how many seconds that took."""

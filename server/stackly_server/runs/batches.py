@@ -153,7 +153,7 @@ class BatchService:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
         mine = _batch(subject)
         loop = asyncio.get_running_loop()
-        end = loop.time() + wait_seconds
+        end = loop.time() + min(wait_seconds, self._lease_seconds / 2)  # before it has to be renewed again
         with self._hub.waiter(f"run/{mine.run_id}") as waiter:
             async with self._db.transaction(subject) as tx:
                 run, _, batch = await self.held(tx.conn, subject)

@@ -61,6 +61,7 @@ class WorkerTaskServicer:
             done=batch.finished_at is not None,
             outcome=outcome,
             apply_started=batch.apply_started_at is not None,
+            lease_over=not batch.lease_live,
         )
 
     async def GetPayloadKeys(

@@ -158,6 +158,20 @@ async def test_killed_with_its_terraform_names_the_suspects(around: Surroundings
     assert len(begun) == len(ended) + 1, "the kill fell in the middle of a resource"
 
 
+async def test_stopped_runner_whose_batch_was_given_up_leaves_no_terraform(around: Surroundings) -> None:
+    ledger = around.home / "ledger"
+    around.start()
+    await planned(around, slow_code(ledger, count=60, seconds=1))
+    apply = await around.ask(APPLY)
+    await around.runner.until(lambda fake: len(fake.states) >= 1)
+    os.kill(runner_pid(around.home), signal.SIGSTOP)
+    around.tasks.held, around.tasks.lease_over = False, True
+    assert await apply == "BATCH_OUTCOME_GONE", around.said()
+    assert not living(around.home), "nothing of the batch lives"
+    assert len(noted(ledger, "begin")) < 60
+    assert around.tasks.reclaims == 0
+
+
 async def test_forgotten_worker_registers_again_with_its_key(around: Surroundings) -> None:
     around.start()
     await around.registry.until(lambda fake: bool(fake.heartbeats))

@@ -17,7 +17,9 @@ from stackly_worker.agent import places
 from stackly_worker.agent.folders import BatchFolder, Folders
 from stackly_worker.agent.line import CALL, Line, give_up, patient
 from stackly_worker.agent.pool import Pool
+from stackly_worker.agent.standstill import Standstill
 from stackly_worker.crash import crash_point
+from stackly_worker.runner import salvage
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.process import exited
@@ -142,20 +144,28 @@ class Batches:
         """How the batch ended; a dead runner's remains are handed in, by one at a time."""
         async with self._lock(batch):
             for _ in range(_SALVAGES + 1):
-                if folder is not None and (outcome := await self._end_of(folder)) is not None:
+                if folder is not None and (outcome := await self._end_of(batch, folder)) is not None:
                     return outcome
                 status = await self._status(batch)
                 if status is None or status.done:
-                    return status.outcome if status else GONE
+                    return await self._given_up(folder, status)
                 folder = await self._salvage(batch, folder)
                 if folder is None:
                     return GONE
         raise SalvageError(f"batch {batch.batch} of run {batch.run_id}: see runner.log in {self.folders.root}")
 
-    async def _end_of(self, folder: BatchFolder) -> tasks_pb2.BatchOutcome | None:
+    async def _given_up(
+        self, folder: BatchFolder | None, status: messages.GetBatchStatusResponse | None
+    ) -> tasks_pb2.BatchOutcome:
+        """The batch was ended or handed on while its runner was dead: what that left running here has to end too."""
+        if folder is not None:
+            await salvage.end(folder.path)
+        return status.outcome if status else GONE
+
+    async def _end_of(self, batch: tasks_pb2.BatchRef, folder: BatchFolder) -> tasks_pb2.BatchOutcome | None:
         """Wait for the runner; None when it left no outcome, or one that the control plane did not take."""
         if (pid := folder.runner()) is not None:
-            await exited(pid)
+            await self._gone(batch, folder, pid)
             self.pool.fill()
         ended = folder.ended()
         if ended is not None and ended.acknowledged:
@@ -163,6 +173,24 @@ class Batches:
         if ended is not None and (ended.acknowledged or ended.outcome == GONE):
             return ended.outcome
         return None
+
+    async def _gone(self, batch: tasks_pb2.BatchRef, folder: BatchFolder, pid: int) -> None:
+        """Wait for the end of the runner's process; one that stands still is ended."""
+        standstill = Standstill(folder, self.clock, lambda: self._lease_over(batch))
+        watching = asyncio.create_task(standstill.watch())
+        try:
+            await exited(pid)
+        finally:
+            watching.cancel()
+
+    async def _lease_over(self, batch: tasks_pb2.BatchRef) -> bool:
+        request = messages.GetBatchStatusRequest(batch=batch)
+        try:
+            return (await self.line.tasks.GetBatchStatus(request, timeout=CALL)).lease_over
+        except grpc.aio.AioRpcError as error:
+            if wire.reason(error) != "NOT_FOUND":
+                raise
+            return True  # the batch is another's
 
     async def _salvage(self, batch: tasks_pb2.BatchRef, folder: BatchFolder | None) -> BatchFolder | None:
         """Start a runner that hands in what the dead one left; None when the batch is another's by now."""

@@ -1,19 +1,22 @@
 """The folders of batches on this machine: who runs there, how it ended; they outlive the agent.
 
 `batches/<run>-<plan>-<plan|apply>-<batch>/e<epoch>/` holds runner.json {"pid", "start", "boot"} of the process that has
-the batch, outcome.json once it ended, and the runner's own files (journals, log, runner.log).
+the batch, outcome.json once it ended, and the runner's own files (journals, log, runner.log, `alive`).
 """
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from stackly.worker.v1 import tasks_pb2
 from stackly_worker.runner.journal import boot_id, start_time
-from stackly_worker.runner.main import OUTCOME
+from stackly_worker.runner.main import ALIVE, OUTCOME
 from stackly_worker.runner.place import write_atomically
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -49,6 +52,19 @@ class BatchFolder:
             return None
         alive = note["boot"] == boot_id() and note["start"] is not None and start_time(note["pid"]) == note["start"]
         return int(note["pid"]) if alive else None
+
+    def sign(self) -> int | None:
+        """Differs after each sign of life of the runner; None while it has given none."""
+        try:
+            return (self.path / ALIVE).stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def kill_runner(self) -> None:
+        """End it at once, if it is still that very process. Its Terraform lives on: whoever salvages ends that."""
+        if (pid := self.runner()) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def ended(self) -> Ended | None:
         try:

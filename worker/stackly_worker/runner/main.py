@@ -21,7 +21,7 @@ from stackly_worker import wire
 from stackly_worker.crash import crash_point
 from stackly_worker.runner import report, requirement, salvage, terraform
 from stackly_worker.runner.batch import Batch, BatchSpec
-from stackly_worker.runner.clock import SystemClock
+from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.nursery import Greeting
@@ -30,8 +30,10 @@ from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedErr
 from stackly_worker.runner.task import Task, TaskFormatError
 
 OUTCOME = "outcome.json"  # {"outcome": "BATCH_OUTCOME_SUCCEEDED", "acknowledged": true}: the runner's last word
+ALIVE = "alive"  # its time says when the runner was last seen to run, whether or not the control plane answers
 OUTPUT = "runner.log"  # what the runner itself prints: nothing, unless it fails
 LOG_BASE = "log-base"
+_SIGN_EVERY = 2.0  # seconds
 _RENEW_PAUSE = 0.5  # seconds between two long polls for wishes
 _GRACE = 300.0
 _WORK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -79,6 +81,7 @@ def _first_line() -> bytes:
 
 async def _carry_out(task: Task, channel: grpc.aio.Channel) -> int:
     clock = SystemClock()
+    signs = asyncio.create_task(_show_life(task.folder / ALIVE, clock))
     try:
         plane = await RunnerPlane.attach(channel, task.run_token, clock, task.ahead)
         _listen(plane)
@@ -92,7 +95,15 @@ async def _carry_out(task: Task, channel: grpc.aio.Channel) -> int:
         sys.stderr.write(f"the batch is not ours: {error}\n")
         return _noted(task, tasks_pb2.BATCH_OUTCOME_GONE, acknowledged=False)
     finally:
+        signs.cancel()
         await channel.close()
+
+
+async def _show_life(sign: Path, clock: Clock) -> None:
+    """For the agent: a process that stands still shows none."""
+    while True:
+        sign.touch(mode=0o600)  # noqa: ASYNC240 - a local inode; by a thread it would show no hung loop
+        await clock.sleep(_SIGN_EVERY)
 
 
 async def _ended(task: Task, plane: RunnerPlane) -> int:

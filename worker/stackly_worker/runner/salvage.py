@@ -31,18 +31,21 @@ async def hand_in(plane: RunnerPlane, folder: Path, place: Place, clock: Clock, 
     `log_base` is where the dead runner's log began in the run's log. LeaseLostError when the batch is another's now.
     """
     async with _kept(plane, clock):
-        grace = float(plane.spec.stop_grace_seconds) or _DEFAULT_GRACE
-        for step in _STEPS:
-            await end_terraform(Journal(folder / step), grace)
+        await end(folder, float(plane.spec.stop_grace_seconds) or _DEFAULT_GRACE)
         remains = await recovery.settled(folder, place)
-        for step in _STEPS:
-            await sweep(Journal(folder / step))
         await _send_log(plane, folder, clock, log_base)
         for version in _versions(remains, place):
             with contextlib.suppress(StateRefusedError):  # kept in quarantine; the next one may still fit
                 await plane.write_state(version, final=True)
         await plane.persist(lambda: plane.send_finish(report.lost(remains)))
     return remains
+
+
+async def end(folder: Path, grace: float = _DEFAULT_GRACE) -> None:
+    """End all that a dead runner left running; `grace` as in `end_terraform`."""
+    for step in _STEPS:
+        await end_terraform(Journal(folder / step), grace)
+        await sweep(Journal(folder / step))
 
 
 async def end_terraform(journal: Journal, grace: float) -> None:
@@ -53,6 +56,7 @@ async def end_terraform(journal: Journal, grace: float) -> None:
     if not journal.interrupted:
         journal.note_interrupt()
         _send(pid, signal.SIGINT)
+    _wake(journal)
     try:
         await asyncio.wait_for(exited(pid), grace)
     except TimeoutError:
@@ -69,6 +73,13 @@ async def sweep(journal: Journal) -> None:
         await exited(group)  # the wrapper, which only has to note the exit code
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _wake(journal: Journal) -> None:
+    """Whoever stopped the runner may have stopped its Terraform: it hears nothing until it goes on."""
+    if (found := journal.leader()) is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(found[0], signal.SIGCONT)
 
 
 def _send(pid: int, number: signal.Signals) -> None:

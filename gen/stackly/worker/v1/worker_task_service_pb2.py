@@ -28,7 +28,7 @@ from stackly.options.v1 import options_pb2 as stackly_dot_options_dot_v1_dot_opt
 from stackly.worker.v1 import tasks_pb2 as stackly_dot_worker_dot_v1_dot_tasks__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+stackly/worker/v1/worker_task_service.proto\x12\x11stackly.worker.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a stackly/options/v1/options.proto\x1a\x1dstackly/worker/v1/tasks.proto\"b\n\x11\x43laimBatchRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\x12\x1b\n\x05nonce\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xd2\xda\x18\x04\x10\x10\x18@\"B\n\x12\x43laimBatchResponse\x12,\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.stackly.worker.v1.BatchLease\"G\n\x13ReclaimBatchRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\"D\n\x14ReclaimBatchResponse\x12,\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.stackly.worker.v1.BatchLease\"v\n\nBatchLease\x12\x11\n\trun_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x34\n\x10lease_expires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08work_key\x18\x04 \x01(\t\"I\n\x15GetBatchStatusRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\"o\n\x16GetBatchStatusResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x30\n\x07outcome\x18\x02 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\x12\x15\n\rapply_started\x18\x03 \x01(\x08\"\x17\n\x15GetPayloadKeysRequest\"E\n\x16GetPayloadKeysResponse\x12+\n\x04keys\x18\x01 \x03(\x0b\x32\x1d.stackly.worker.v1.PayloadKey\"*\n\nPayloadKey\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x32\xcd\x03\n\x11WorkerTaskService\x12\x65\n\nClaimBatch\x12$.stackly.worker.v1.ClaimBatchRequest\x1a%.stackly.worker.v1.ClaimBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x02\x12k\n\x0cReclaimBatch\x12&.stackly.worker.v1.ReclaimBatchRequest\x1a\'.stackly.worker.v1.ReclaimBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x02\x12q\n\x0eGetBatchStatus\x12(.stackly.worker.v1.GetBatchStatusRequest\x1a).stackly.worker.v1.GetBatchStatusResponse\"\n\xca\xda\x18\x06\x08\x04 \x01(\x01\x12q\n\x0eGetPayloadKeys\x12(.stackly.worker.v1.GetPayloadKeysRequest\x1a).stackly.worker.v1.GetPayloadKeysResponse\"\n\xca\xda\x18\x06\x08\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+stackly/worker/v1/worker_task_service.proto\x12\x11stackly.worker.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a stackly/options/v1/options.proto\x1a\x1dstackly/worker/v1/tasks.proto\"b\n\x11\x43laimBatchRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\x12\x1b\n\x05nonce\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x02\xd2\xda\x18\x04\x10\x10\x18@\"B\n\x12\x43laimBatchResponse\x12,\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.stackly.worker.v1.BatchLease\"G\n\x13ReclaimBatchRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\"D\n\x14ReclaimBatchResponse\x12,\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.stackly.worker.v1.BatchLease\"v\n\nBatchLease\x12\x11\n\trun_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x34\n\x10lease_expires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08work_key\x18\x04 \x01(\t\"I\n\x15GetBatchStatusRequest\x12\x30\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRefB\x04\xe2\x41\x01\x02\"\x83\x01\n\x16GetBatchStatusResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x30\n\x07outcome\x18\x02 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\x12\x15\n\rapply_started\x18\x03 \x01(\x08\x12\x12\n\nlease_over\x18\x04 \x01(\x08\"\x17\n\x15GetPayloadKeysRequest\"E\n\x16GetPayloadKeysResponse\x12+\n\x04keys\x18\x01 \x03(\x0b\x32\x1d.stackly.worker.v1.PayloadKey\"*\n\nPayloadKey\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x32\xcd\x03\n\x11WorkerTaskService\x12\x65\n\nClaimBatch\x12$.stackly.worker.v1.ClaimBatchRequest\x1a%.stackly.worker.v1.ClaimBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x02\x12k\n\x0cReclaimBatch\x12&.stackly.worker.v1.ReclaimBatchRequest\x1a\'.stackly.worker.v1.ReclaimBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x02\x12q\n\x0eGetBatchStatus\x12(.stackly.worker.v1.GetBatchStatusRequest\x1a).stackly.worker.v1.GetBatchStatusResponse\"\n\xca\xda\x18\x06\x08\x04 \x01(\x01\x12q\n\x0eGetPayloadKeys\x12(.stackly.worker.v1.GetPayloadKeysRequest\x1a).stackly.worker.v1.GetPayloadKeysResponse\"\n\xca\xda\x18\x06\x08\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,14 +63,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHLEASE']._serialized_end=626
   _globals['_GETBATCHSTATUSREQUEST']._serialized_start=628
   _globals['_GETBATCHSTATUSREQUEST']._serialized_end=701
-  _globals['_GETBATCHSTATUSRESPONSE']._serialized_start=703
-  _globals['_GETBATCHSTATUSRESPONSE']._serialized_end=814
-  _globals['_GETPAYLOADKEYSREQUEST']._serialized_start=816
-  _globals['_GETPAYLOADKEYSREQUEST']._serialized_end=839
-  _globals['_GETPAYLOADKEYSRESPONSE']._serialized_start=841
-  _globals['_GETPAYLOADKEYSRESPONSE']._serialized_end=910
-  _globals['_PAYLOADKEY']._serialized_start=912
-  _globals['_PAYLOADKEY']._serialized_end=954
-  _globals['_WORKERTASKSERVICE']._serialized_start=957
-  _globals['_WORKERTASKSERVICE']._serialized_end=1418
+  _globals['_GETBATCHSTATUSRESPONSE']._serialized_start=704
+  _globals['_GETBATCHSTATUSRESPONSE']._serialized_end=835
+  _globals['_GETPAYLOADKEYSREQUEST']._serialized_start=837
+  _globals['_GETPAYLOADKEYSREQUEST']._serialized_end=860
+  _globals['_GETPAYLOADKEYSRESPONSE']._serialized_start=862
+  _globals['_GETPAYLOADKEYSRESPONSE']._serialized_end=931
+  _globals['_PAYLOADKEY']._serialized_start=933
+  _globals['_PAYLOADKEY']._serialized_end=975
+  _globals['_WORKERTASKSERVICE']._serialized_start=978
+  _globals['_WORKERTASKSERVICE']._serialized_end=1439
 # @@protoc_insertion_point(module_scope)

@@ -57,14 +57,16 @@ class GetBatchStatusRequest(_message.Message):
     def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ...) -> None: ...
 
 class GetBatchStatusResponse(_message.Message):
-    __slots__ = ("done", "outcome", "apply_started")
+    __slots__ = ("done", "outcome", "apply_started", "lease_over")
     DONE_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     APPLY_STARTED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_OVER_FIELD_NUMBER: _ClassVar[int]
     done: bool
     outcome: _tasks_pb2.BatchOutcome
     apply_started: bool
-    def __init__(self, done: _Optional[bool] = ..., outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ..., apply_started: _Optional[bool] = ...) -> None: ...
+    lease_over: bool
+    def __init__(self, done: _Optional[bool] = ..., outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ..., apply_started: _Optional[bool] = ..., lease_over: _Optional[bool] = ...) -> None: ...
 
 class GetPayloadKeysRequest(_message.Message):
     __slots__ = ()
