@@ -66,7 +66,6 @@ class ParsedFile:
     data: bytes
     blocks: tuple[Block, ...]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    _root: Node | None = field(default=None, repr=False, compare=False)
 
     def tokens(self, span: Span) -> bytes:
         """The tokens inside a range joined by NUL, without comments and blanks; strings and heredocs byte by byte."""
@@ -80,18 +79,19 @@ class ParsedFile:
 
     @cached_property
     def _tokens(self) -> tuple[list[int], list[int]]:
+        # parsed again: few files are asked for tokens, and a kept tree is many times the size of the file
         starts: list[int] = []
         ends: list[int] = []
-        for start, end in _pieces(self._root, self.data):
+        for start, end in _pieces(tree_of(self.name, self.data), self.data):
             starts.append(start)
             ends.append(end)
         return starts, ends
 
 
-def _pieces(root: Node | None, data: bytes) -> Iterator[tuple[int, int]]:
+def _pieces(root: Node, data: bytes) -> Iterator[tuple[int, int]]:
     """The range of each token; what the grammar gives no node of its own (the digit in `.0`) is a token too."""
     reached = 0
-    stack = [root] if root is not None else []
+    stack = [root]
     while stack:
         node = stack.pop()
         if node.child_count and node.type not in _TEXTS:
@@ -115,7 +115,7 @@ def parse(file: str, data: bytes) -> ParsedFile:
     for child in root.children:
         if child.type == "body":
             attributes, blocks = reader.body(child, frozenset())
-    return ParsedFile(file, data, blocks, attributes, root)
+    return ParsedFile(file, data, blocks, attributes)
 
 
 @dataclass(frozen=True, slots=True)
