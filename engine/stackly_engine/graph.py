@@ -1,33 +1,37 @@
 """The graph of a root: its units, what each needs, what each hands over."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from stackly_engine import ordering
+from stackly_engine.addresses import top
 from stackly_engine.configuration import Configuration
+from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Use, edges_of, named
+from stackly_engine.source import REAL, Kind, Node
+from stackly_engine.units import Unit, units_of
 
-OUTPUTS = "outputs"
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The finest piece that can run by itself; `members` are the addresses of its real nodes, sorted."""
-
-    name: str
-    members: tuple[str, ...]
+__all__ = ["OUTPUTS", "Graph", "Needs", "Unit", "build", "top"]
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a batch is made of: `kept` node addresses of the root, `external` real addresses of other units it reads."""
+    """What a batch is made of: `kept` node addresses of the root, `external` real addresses of other units it reads.
+
+    `awaited` are real addresses of other units that stand in a `depends_on` of the batch (they may be external too).
+    """
 
     kept: frozenset[str]
     external: frozenset[str]
+    awaited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Units and edges; `exports` holds for a real address the attributes that others read, None for the whole object."""
+    """Units and edges. `owner` has the unit of each real node, and of each data source inside a check.
+
+    `exports` holds for each real address the attributes that other units read, None for the whole object; what stands
+    in `depends_on` only is not among them. `direct` comes through locals, variables and provider blocks.
+    """
 
     configuration: Configuration
     units: Mapping[str, Unit]
@@ -35,6 +39,7 @@ class Graph:
     owner: Mapping[str, str]
     exports: Mapping[str, frozenset[str | None]]
     direct: Mapping[str, frozenset[str]]
+    edges: Edges
 
     def order(self) -> tuple[str, ...]:
         """Every unit after those that it needs."""
@@ -58,18 +63,104 @@ class Graph:
 
     def needs(self, units: Iterable[str]) -> Needs:
         """What a batch of these units keeps of the root, and what it reads of others."""
-        raise NotImplementedError
+        chosen = frozenset(units)
+        kept: set[str] = set()
+        outside: dict[Use, set[str]] = {use: set() for use in Use}
+        waiting = list(self._starts(chosen))
+        while waiting:
+            address = waiting.pop()
+            if address in kept:
+                continue
+            kept.add(address)
+            waiting.extend(self.configuration.passed(address) if address.startswith("module.") else ())
+            for read in self.edges.reads[address]:
+                if self.edges.is_real(read.target) and self.owner[read.target] not in chosen:
+                    outside[read.use].add(read.target)
+                else:
+                    waiting.append(read.target)
+        return Needs(frozenset(kept), frozenset(outside[Use.VALUE]), frozenset(outside[Use.ORDER]))
 
     def owner_of(self, address: str) -> str | None:
         """The unit of any address, with indices and deeper ones, by its top-level part; None when nothing declares it."""
         return self.owner.get(top(address))
 
+    def _starts(self, units: frozenset[str]) -> Iterator[str]:
+        for unit in units:
+            yield from self.units[unit].members
+        moves = moves_of(self.edges.nodes)
+        for address, node in self.edges.nodes.items():
+            if node.kind in CLOSING:
+                chosen = OUTPUTS in units
+            else:
+                chosen = node.kind is Kind.TERRAFORM or self._block_owner(node, moves) in units
+            if chosen:
+                yield address
 
-def top(address: str) -> str:
-    """The top-level address: `module.a["x"].aws_y.z` is in `module.a`, `data.t.n[0]` is `data.t.n`."""
-    raise NotImplementedError
+    def _block_owner(self, node: Node, moves: Mapping[str, str]) -> str | None:
+        """The unit that a moved, removed or import block goes with: that of the address where a chain of moves ends."""
+        if node.kind not in _BLOCKS:
+            return None
+        name = named(node.block, "from" if node.kind is Kind.REMOVED else "to")
+        passed: set[str] = set()
+        while name is not None and name not in self.owner and name not in passed:
+            passed.add(name)
+            name = moves.get(name)
+        return self.owner.get(name) if name is not None else None
+
+
+_BLOCKS = frozenset({Kind.MOVED, Kind.REMOVED, Kind.IMPORT})
+
+
+def moves_of(nodes: Mapping[str, Node]) -> dict[str, str]:
+    """The top-level addresses that the root's moved blocks lead from and to."""
+    pairs = ((named(node.block, "from"), named(node.block, "to")) for node in nodes.values() if node.kind is Kind.MOVED)
+    return {old: new for old, new in pairs if old is not None and new is not None}
 
 
 def build(configuration: Configuration) -> Graph:
     """The graph of a root."""
-    raise NotImplementedError
+    edges = edges_of(configuration)
+    units = units_of(configuration, edges)
+    owner = {member: unit.name for unit in units.values() for member in unit.members}
+    upstream = {
+        unit.name: frozenset(owner[needed] for member in _with_closing(unit) for needed in edges.direct[member])
+        - {unit.name}
+        for unit in units.values()
+    }
+    exports = _exports(edges, owner)
+    direct = {address: needed for address, needed in edges.direct.items() if address != OUTPUTS}
+    return Graph(configuration, units, upstream, {**_inside_checks(edges), **owner}, exports, direct, edges)
+
+
+def _with_closing(unit: Unit) -> tuple[str, ...]:
+    return (*unit.members, OUTPUTS) if unit.name == OUTPUTS else unit.members
+
+
+def _inside_checks(edges: Edges) -> dict[str, str]:
+    checks = [node.block for node in edges.nodes.values() if node.kind is Kind.CHECK]
+    return {
+        f"data.{'.'.join(block.labels)}": OUTPUTS
+        for check in checks
+        for block in check.blocks
+        if block.type == Kind.DATA
+    }
+
+
+def _exports(edges: Edges, owner: Mapping[str, str]) -> dict[str, frozenset[str | None]]:
+    found: dict[str, set[str | None]] = {}
+    users = {name: frozenset(_owner(owner, user) for user in those) for name, those in edges.users().items()}
+    for address, node in edges.nodes.items():
+        if node.kind in PASSING:
+            readers = users[address]
+        elif node.kind in REAL | CLOSING:
+            readers = frozenset({_owner(owner, address)})
+        else:
+            continue  # an import block reads as the node that it is for
+        for read in edges.reads[address]:
+            if read.use is Use.VALUE and edges.is_real(read.target) and readers - {owner[read.target]}:
+                found.setdefault(read.target, set()).add(read.attribute)
+    return {address: frozenset(attributes) for address, attributes in sorted(found.items())}
+
+
+def _owner(owner: Mapping[str, str], address: str) -> str:
+    return owner.get(address, OUTPUTS)

@@ -121,6 +121,9 @@ class Groups:
     def __init__(self, names: Iterable[str]) -> None:
         self._parent = {name: name for name in names}
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._parent
+
     def find(self, name: str) -> str:
         parent = self._parent
         while parent[name] != name:
