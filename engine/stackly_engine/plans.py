@@ -1,7 +1,7 @@
 """A plan document as what may leave the worker: changes with secrets masked and hashed; and its digest."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,21 @@ def digest(projected: ProjectedPlan, *, source: str, engine: str, variables: str
     document["resource_changes"] = [_counted(item) for item in document["resource_changes"]]
     covered = {"plan": document, "source": source, "engine": engine, "variables": variables}
     return hashlib.sha256(exact.dumps(exact.normal(covered))).hexdigest()
+
+
+def chain_digest(
+    batches: Iterable[tuple[Collection[str], ProjectedPlan]],
+    *,
+    source: str,
+    engine: str,
+    variables: str,
+    exports: Mapping[tuple[str, str | None], str],
+    deferred: Collection[str] = (),
+    identity: str = "",
+    policies: str = "",
+) -> str:
+    """The digest (SHA-256, hex) of the plan of a whole chain, whatever its batches."""
+    raise NotImplementedError
 
 
 def variables_hash(variables: Mapping[str, Any], key: bytes) -> str:

@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stackly_engine import exact
 from stackly_engine.exact import FormatError
+
+if TYPE_CHECKING:
+    from stackly_engine.dependencies import Dependencies
 
 ROOT = "root"
 STATE_VERSION = 4
@@ -110,6 +113,18 @@ def parse(document: bytes) -> dict[str, Any]:
     if not all(isinstance(resource, dict) for resource in state["resources"] or []):
         raise FormatError("a resource of a state document is an object")
     return state
+
+
+def split_by_top(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """A state document as its head (all but resources) and resources by top-level address."""
+    raise NotImplementedError
+
+
+def join(
+    head: Mapping[str, Any], slices: Mapping[str, list[dict[str, Any]]], dependencies: "Dependencies | None" = None
+) -> dict[str, Any]:
+    """The state document of a head and slices, in Terraform's order; with dependencies as Terraform would write them."""
+    raise NotImplementedError
 
 
 def sensitive_values(document: bytes) -> set[str]:
