@@ -67,6 +67,8 @@ class RunnerFake(RunnerServiceServicer):
     stop: bool = False
     force: bool = False
     lost: bool = False
+    breaks: int = 0  # client streams that end as grpc.aio's client sees it when it loses a server's early word
+    lost_after: bool = False  # the lease is lost unsaid once they have broken
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, condition: "Callable[[RunnerFake], bool]") -> None:
@@ -87,6 +89,15 @@ class RunnerFake(RunnerServiceServicer):
             await fail(context, grpc.StatusCode.UNAUTHENTICATED, "ERROR_REASON_TOKEN_INVALID")
         if self.lost and not lost_too:
             await fail(context, grpc.StatusCode.FAILED_PRECONDITION, "ERROR_REASON_LEASE_LOST")
+
+    async def _break(self, context: Context) -> None:
+        if not self.breaks:
+            return
+        async with self.news:
+            self.breaks -= 1
+            self.lost = self.lost or (self.lost_after and not self.breaks)
+            self.news.notify_all()
+        await context.abort(grpc.StatusCode.INTERNAL, "Internal error from Core")
 
     async def GetBatchSpec(  # noqa: N802
         self, request: messages.GetBatchSpecRequest, context: Context
@@ -145,6 +156,7 @@ class RunnerFake(RunnerServiceServicer):
     async def SubmitPlan(  # noqa: N802
         self, request_iterator: AsyncIterator[messages.SubmitPlanRequest], context: Context
     ) -> messages.SubmitPlanResponse:
+        await self._break(context)
         await self._admit(context)
         projected, plan = bytearray(), bytearray()
         async for part in request_iterator:
@@ -169,6 +181,7 @@ class RunnerFake(RunnerServiceServicer):
     async def WriteState(  # noqa: N802
         self, request_iterator: AsyncIterator[messages.WriteStateRequest], context: Context
     ) -> messages.WriteStateResponse:
+        await self._break(context)
         await self._admit(context, lost_too=True)
         header, data = messages.StateHeader(), bytearray()
         async for part in request_iterator:

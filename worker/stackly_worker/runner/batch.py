@@ -179,8 +179,13 @@ class Batch:
         document = shown.out.read_bytes()
         shown.out.unlink()
         result = await asyncio.to_thread(self._result, document, report)
-        await insist(lambda: self.plane.submit_plan(result), self.clock)
+        await insist(lambda: self._submit(session, result), self.clock)
         return session.outcome("planned", step="plan", rc=0)
+
+    async def _submit(self, session: Session, result: PlanResult) -> None:
+        """One try. What is wished meanwhile counts before the next: a stream may break again and again."""
+        session.stop_if_cancelled("plan")
+        await self.plane.submit_plan(result)
 
     async def _apply(self, session: Session) -> Outcome:
         bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
