@@ -130,8 +130,9 @@ class _Reader:
         attributes: dict[str, Attribute] = {}
         blocks: tuple[Block, ...] = ()
         if body is not None:
-            bound = bound | self._iterators(kind, labels, body)
-            attributes, blocks = self.body(body, bound, kind)
+            attributes, blocks = self.body(body, bound | self._iterators(kind, labels, body), kind)
+            if kind == "dynamic":
+                attributes |= self._collection(body, bound)
         return Block(kind, labels, Span(node.start_byte, node.end_byte), attributes, blocks, self.file)
 
     def body(self, node: Node, bound: frozenset[str], kind: str = "") -> tuple[dict[str, Attribute], tuple[Block, ...]]:
@@ -157,6 +158,12 @@ class _Reader:
         if name == "depends_on" and kind in _DEPENDING:
             found = tuple(sorted((*found, *self._quoted(value)), key=lambda reference: reference.start))
         return Attribute(name, _span(node), _span(value), found, text_of(self.data, value))
+
+    def _collection(self, body: Node, bound: frozenset[str]) -> dict[str, Attribute]:
+        """The `for_each` of a dynamic block, which does not know the block's own iterator yet."""
+        found = [child for child in body.children if child.type == "attribute"]
+        named = [child for child in found if text_of(self.data, child.children[0]) == "for_each"]
+        return {"for_each": self.attribute(child, bound, "dynamic") for child in named}
 
     def _iterators(self, kind: str, labels: tuple[str, ...], body: Node) -> frozenset[str]:
         if kind != "dynamic":
