@@ -39,7 +39,6 @@ FORMS = (
     _form("splat", "terraform_data.a[*].output", "terraform_data.a"),
     _form("legacy splat", "terraform_data.a.*.output", "terraform_data.a"),
     _form("legacy index", "terraform_data.a.0.output", "terraform_data.a"),
-    _form("two legacy indices", "var.v.0.0", "var.v"),
     _form("index after splat", "terraform_data.a[*].output[var.v]", "terraform_data.a", "var.v"),
     _form("arithmetic", "-var.v + var.w * 2 % 3", "var.v", "var.w"),
     _form("logic", "!var.v && (var.w || terraform_data.a.output == 1)", "var.v", "var.w", "terraform_data.a"),

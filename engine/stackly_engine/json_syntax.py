@@ -40,6 +40,8 @@ def parse(file: str, data: bytes) -> ParsedFile:
         raise SyntaxProblem(file, error.lineno, error.colno, error.msg) from None
     except (RecursionError, ValueError) as error:
         raise SyntaxProblem(file, 1, 1, f"no JSON: {type(error).__name__}") from None
+    if not all(isinstance(item, _Object) for item in (document if type(document) is list else [document])):
+        raise SyntaxProblem(file, 1, 1, "no object of blocks")
     reader = _Reader(file)
     blocks = [
         block
