@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stackly_engine.exports import Exports
+from stackly_engine import exact, mangling
+from stackly_engine.exports import Exports, attributes_of, outputs_of, prefix_of
+from stackly_engine.generating import Generated
+from stackly_engine.source import REAL, Kind, Node
+from stackly_engine.syntax import Attribute, ParsedFile, Reference, Span
 
 if TYPE_CHECKING:
     from stackly_engine.graph import Graph
 
 GENERATED = "stackly_gen.tf"
+REMOVED = "removed"
+_DEPENDING = REAL | {Kind.OUTPUT}
+_BACKENDS = frozenset({"backend", "cloud"})
 
 
 class CutError(ValueError):
@@ -32,7 +39,7 @@ class Cut:
     modules: bytes
     external: frozenset[str]
     generated_name: str = GENERATED
-    prefix: str = "stackly_up__"
+    prefix: str = mangling.PREFIX
 
 
 def cut(
@@ -43,10 +50,199 @@ def cut(
     pending: frozenset[str] = frozenset(),
     record: bool = True,
 ) -> Cut:
-    """The root of a batch; all of the graph's units: the root itself without its backend, exports recorded."""
-    raise NotImplementedError
+    """The root of a batch; all of the graph's units: the root itself without its backend, exports recorded.
+
+    `pending` are addresses of other units whose managed resources will change: what depends on them must wait in the
+    preview. `removed` among the units adds the removed blocks of what is gone, and every provider block.
+    """
+    kept, external = _needs(graph, units)
+    editor = _Editor(graph, kept, pending, prefix_of(graph))
+    files = editor.edit(graph.configuration.root.files)
+    made = editor.generated(upstream)
+    if record:
+        for address, names in sorted(outputs_of(graph, units).items()):
+            for name in names:
+                made.record(mangling.name(editor.prefix, address, name), _written(address, name))
+    return Cut(
+        files=files,
+        generated=made.text(),
+        variables=exact.dumps(made.values()),
+        modules=_modules(graph, kept),
+        external=external,
+        generated_name=_free_name(files),
+        prefix=editor.prefix,
+    )
 
 
 def cut_removed(graph: Graph, upstream: Exports) -> Cut:
     """The root of the unit `removed`: terraform, provider and removed blocks only, and what they read."""
-    raise NotImplementedError
+    return cut(graph, {REMOVED}, upstream)
+
+
+def edited(data: bytes, edits: Collection[tuple[Span, bytes]]) -> bytes:
+    """The bytes with ranges replaced; ranges inside a replaced one are ignored."""
+    out, reached = bytearray(), 0
+    for span, text in sorted(edits, key=lambda edit: (edit[0].start, -edit[0].end)):
+        if span.start >= reached:
+            out += data[reached : span.start] + text
+            reached = span.end
+    return bytes(out + data[reached:])
+
+
+def _needs(graph: Graph, units: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+    nodes = graph.configuration.root.nodes
+    if set(units) >= set(graph.units):
+        return frozenset(nodes), frozenset()
+    needs = graph.needs(sorted(set(units) - {REMOVED}))
+    if REMOVED not in units:
+        return needs.kept, needs.external
+    kept, external = _closure(graph, {address for address, node in nodes.items() if _about_removed(graph, node)})
+    kept |= needs.kept
+    return frozenset(kept), frozenset(external | needs.external) - kept
+
+
+def _about_removed(graph: Graph, node: Node) -> bool:
+    """Whether the unit of what is gone needs a node: every provider may have made it."""
+    if node.kind is Kind.REMOVED and "from" in node.block.attributes:
+        return graph.owner_of(node.block.attributes["from"].text.strip()) is None
+    return node.kind in {Kind.TERRAFORM, Kind.PROVIDER}
+
+
+def _closure(graph: Graph, start: Collection[str]) -> tuple[set[str], set[str]]:
+    """The nodes that some read through locals and variables, and the real ones where that ends."""
+    nodes = graph.configuration.root.nodes
+    kept, external, waiting = set(start), set[str](), list(start)
+    while waiting:
+        for address, _, _ in nodes[waiting.pop()].targets:
+            if nodes[address].kind in REAL:
+                external.add(address)
+            elif address not in kept:
+                kept.add(address)
+                waiting.append(address)
+    return kept, external
+
+
+def _modules(graph: Graph, kept: Collection[str]) -> bytes:
+    """A modules.json of the root and the calls below the modules that are kept."""
+    nodes = graph.configuration.root.nodes
+    names = {nodes[address].block.labels[0] for address in kept if nodes[address].kind is Kind.MODULE}
+    entries = [{"Key": "", "Source": "", "Dir": "."}]
+    for key, call in sorted(graph.configuration.calls.items()):
+        if key and key.split(".", 1)[0] in names:
+            version = {"Version": call.version} if call.version else {}
+            entries.append({"Key": key, "Source": call.source, "Dir": call.directory, **version})
+    return exact.dumps({"Modules": entries})
+
+
+def _free_name(files: Collection[str]) -> str:
+    """The name of the generated file: none of the root's, not even hidden by one of OpenTofu's."""
+    taken = {name.casefold().split(".", 1)[0] for name in files}
+    stem, number = GENERATED.removesuffix(".tf"), 0
+    name = stem
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    return f"{name}.tf"
+
+
+def _written(address: str, attribute: str | None) -> str:
+    return address if attribute is None else f"{address}.{attribute}"
+
+
+def _lines(data: bytes, span: Span) -> bytes:
+    """As many newlines as a range has."""
+    return b"\n" * data.count(b"\n", span.start, span.end)
+
+
+@dataclass
+class _Editor:
+    """Edits the files of one batch and remembers which values of other units they read now."""
+
+    graph: Graph
+    kept: frozenset[str]
+    pending: frozenset[str]
+    prefix: str
+    read: set[tuple[str, str | None]] = field(default_factory=set)
+    awaited: set[str] = field(default_factory=set)
+
+    def edit(self, files: Mapping[str, ParsedFile]) -> dict[str, bytes]:
+        edits: dict[str, list[tuple[Span, bytes]]] = {name: [] for name in sorted(files)}
+        for node in self.graph.configuration.root.nodes.values():
+            edits[node.block.file].extend(self._node(files[node.block.file].data, node))
+        return {name: edited(files[name].data, found) for name, found in edits.items()}
+
+    def generated(self, upstream: Exports) -> Generated:
+        """What the edited files need beside them; CutError when an export is missing."""
+        made = Generated()
+        for address, name in sorted(self.read, key=lambda place: (place[0], place[1] or "")):
+            export = upstream.get(address, {}).get(name)
+            if export is None:
+                raise CutError(f"the value of {_written(address, name)} is not recorded")
+            made.value(mangling.name(self.prefix, address, name), export)
+        for address in sorted(self.awaited):
+            made.placeholder(self._pending(address))
+        return made
+
+    def foreign(self, address: str) -> bool:
+        """Whether a node is a real one of another unit."""
+        return address not in self.kept and self.graph.configuration.root.nodes[address].kind in REAL
+
+    def _node(self, data: bytes, node: Node) -> Iterator[tuple[Span, bytes]]:
+        if node.address not in self.kept:
+            yield node.span, _lines(data, node.span)
+        elif node.kind is Kind.TERRAFORM:
+            for block in node.block.blocks:
+                if block.type in _BACKENDS:
+                    yield block.span, _lines(data, block.span)
+        else:
+            yield from self._references(data, node)
+
+    def _references(self, data: bytes, node: Node) -> Iterator[tuple[Span, bytes]]:
+        waiting = list(_depends_on(node))
+        for attribute in waiting:
+            yield from self._waiting(data, attribute)
+        for address, reference, taken in node.targets:
+            if self.foreign(address) and not any(_inside(reference, attribute) for attribute in waiting):
+                yield self._replaced(data, address, reference, taken)
+
+    def _waiting(self, data: bytes, attribute: Attribute) -> Iterator[tuple[Span, bytes]]:
+        """`depends_on` without other units; what is pending there is awaited by a resource that stands for it."""
+        left, foreign = list[bytes](), False
+        for reference in attribute.references:
+            target = self.graph.configuration.root.target(reference)
+            if target is None or not self.foreign(target[0]):
+                left.append(data[reference.start : reference.end])
+                continue
+            foreign = True
+            if target[0] in self.pending:
+                self.awaited.add(target[0])
+                left.append(f"terraform_data.{self._pending(target[0])}".encode())
+        if foreign:
+            yield attribute.value, b"[" + b", ".join(left) + _lines(data, attribute.value) + b"]"
+
+    def _replaced(self, data: bytes, address: str, reference: Reference, taken: int) -> tuple[Span, bytes]:
+        name: str | None = None
+        if attributes_of(self.graph, address) != (None,):
+            if len(reference.parts) <= taken:
+                raise CutError(f"{address} is read in a form that is not known here")
+            name, taken = reference.parts[taken], taken + 1
+        self.read.add((address, name))
+        span = Span(reference.start, reference.ends[taken - 1])
+        return span, f"local.{mangling.name(self.prefix, address, name)}".encode() + _lines(data, span)
+
+    def _pending(self, address: str) -> str:
+        return f"{mangling.name(self.prefix, address)}-pending"
+
+
+def _depends_on(node: Node) -> Iterator[Attribute]:
+    """The lists of what a node waits for: its own, and that of a data source inside a check."""
+    blocks = [node.block] if node.kind in _DEPENDING else []
+    if node.kind is Kind.CHECK:
+        blocks = [block for block in node.block.blocks if block.type == Kind.DATA]
+    for block in blocks:
+        if "depends_on" in block.attributes:
+            yield block.attributes["depends_on"]
+
+
+def _inside(reference: Reference, attribute: Attribute) -> bool:
+    return attribute.value.start <= reference.start < attribute.value.end

@@ -39,3 +39,8 @@ def _part(part: str) -> str:
 
 def _unclear(part: str, index: int) -> bool:
     return index in {0, len(part) - 1} or "_" in {part[index - 1], part[index + 1]}
+
+
+def name(prefix: str, address: str, attribute: str | None = None) -> str:
+    """The generated name for an address, or for one attribute of it."""
+    return prefix + mangle(address if attribute is None else f"{address}.{attribute}")

@@ -1,0 +1,202 @@
+"""Exports against real Terraform: what a cut downstream gets is what it gets in the whole root."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from exported import comparable, exported
+from stackly_engine import exact, exports
+from stackly_engine.cutting import cut
+from stackly_engine.exports import Export
+from stackly_engine.generating import Generated
+from terraform_roots import LIBRARY, PROGRAM, VARIABLES, Place, graph_of, modules_json
+
+EXOTIC = {
+    "unicode": '"ünï — \\u2028 日本"',
+    "templates": '"$${a} %%{b} \\" \\\\ \\r\\n"',
+    "digits": "123456789012345678901234567890",
+    "huge": "1e300",
+    "past_64": "18446744073709551617",
+    "tenth": "0.1",
+    "tiny": "-1.5e-40",
+    "nothing": "null",
+    "no_text": "tostring(null)",
+    "no_list": "true ? null : [1, tostring(null)]",
+    "empty_tuple": "[]",
+    "empty_object": "{}",
+    "empty_list": "tolist([])",
+    "empty_set": "toset([])",
+    "empty_map": "tomap({})",
+    "texts": 'tolist(["a", null])',
+    "objects": 'toset([{ a = 1, b = ["x"] }, { a = 2, b = ["y"] }])',
+    "mixed": '[1, "a", null, true, { x = tolist([{ y = null }]) }]',
+    "odd_keys": '{ "a b" = 1, "$${c}" = null, "for" = { "" = [] }, "é" = "é", "true" = 1, "null" = 2 }',
+    "odd_lists": '{ l = tolist([{ "a b" = 1 }]), s = toset([{ "c.d" = "e" }]), m = tomap({ x = { "1" = 2 } }) }',
+    "odd_empty": '[slice(tolist([{ "a b" = "1" }]), 0, 0), toset(slice(tolist([{ "a b" = 1 }]), 0, 0))]',
+    "odd_null": 'true ? null : { "a b" = tolist(["1"]) }',
+    "odd_map": 'zipmap(slice(tolist(["x"]), 0, 0), slice(tolist([{ "a b" = 1 }]), 0, 0))',
+    "defaulted": "var.defaulted",
+    "secret": 'sensitive("s3cret")',
+    "secret_list": 'sensitive(["s3cret", 1])',
+    "secret_part": '{ a = sensitive("s3cret"), b = [1, sensitive(null)], c = { d = tolist([sensitive("s3cret")]) } }',
+    "secret_map": 'tomap({ "k $${x}" = sensitive("s3cret"), l = "m" })',
+    "secret_set": 'toset([sensitive("s3cret"), "b"])',
+    "secret_odd": '[sensitive({ "a b" = 1 }), { "c d" = sensitive(true) }]',
+    "secret_number": "sensitive(12345678901234567890123.5)",
+    "secret_null": "sensitive(tostring(null))",
+    "deep": "[[[[[[[[[[{ a = [sensitive(1), 2] }]]]]]]]]]]",
+}
+DEFAULTED = """variable "defaulted" {
+  type = object({ a = string, b = optional(number, 3), c = optional(list(string)) })
+  default = { a = "x" }
+}
+"""
+TAKING = """variable "in" { type = any }
+resource "terraform_data" "it" { input = var.in }
+output "out" { value = var.in }
+"""
+
+
+def giving(values: dict[str, str]) -> str:
+    outputs = [f'output "{name}" {{\n  value = {value}\n  sensitive = true\n}}\n' for name, value in values.items()]
+    return DEFAULTED + "".join(outputs)
+
+
+def root_of(values: dict[str, str]) -> dict[str, str]:
+    """Module a gives each value, module b_<name> takes it, and the root has its output."""
+    calls = [
+        f'module "b_{name}" {{\n  source = "./b"\n  in = module.a.{name}\n}}\n'
+        f'output "{name}" {{\n  value = module.b_{name}.out\n  sensitive = true\n}}\n'
+        for name in values
+    ]
+    main = 'module "a" {\n  source = "./a"\n}\n' + "".join(calls)
+    return {"main.tf": main, "a/main.tf": giving(values), "b/main.tf": TAKING}
+
+
+def written(place: Place, root: dict[str, str]) -> Place:
+    return place.write(root).write({".terraform/modules/modules.json": modules_json(root)})
+
+
+def instances(state: dict[str, Any]) -> dict[str, Any]:
+    """What the state says of each resource: its input with its type, and its sensitive paths as a set."""
+    found = {}
+    for resource in state["resources"]:
+        attributes = resource["instances"][0]["attributes"]
+        paths = {
+            json.dumps(path, sort_keys=True, default=str) for path in resource["instances"][0]["sensitive_attributes"]
+        }
+        found[resource.get("module", "") + "." + resource["name"]] = (exact.normal(attributes["input"]), paths)
+    return found
+
+
+@pytest.mark.parametrize("command", [PROGRAM, LIBRARY], ids=["terraform", "library"])
+def test_every_exotic_value_arrives_as_in_the_whole_root(tmp_path: Path, command: list[str]) -> None:
+    root = root_of(EXOTIC)
+    graph = graph_of(root)
+    whole = written(Place(tmp_path / "whole", command), root).apply()
+    first = Place(tmp_path / "first", command).cut(root, cut(graph, {"module.a"}, {}))
+    recorded = exports.recorded(graph, {"module.a"}, first.apply(VARIABLES))
+    rest = set(graph.units) - {"module.a"}
+    made = cut(graph, rest, recorded)
+    assert b"s3cret" not in made.generated
+    second = Place(tmp_path / "second", command).cut(root, made)
+    state = second.apply(VARIABLES)
+    assert instances(state) == instances(whole)
+    outputs = exports.without_generated(state)["outputs"]
+    assert exact.normal(outputs) == exact.normal(whole["outputs"])
+
+
+UNSEEN = {
+    "known": '"k"',
+    "id": "terraform_data.x.id",
+    "text": "terraform_data.x.output",
+    "wrapped": '"a ${terraform_data.x.id}"',
+    "shown": '"p${terraform_data.x.output.s}"',
+    "list": 'tolist([terraform_data.x.id, "k"])',
+    "set": "toset([terraform_data.x.id, terraform_data.x.output.s])",
+    "single_set": "toset([tostring(terraform_data.x.output.s)])",
+    "map": '{ for k in ["u v", "w"] : k => terraform_data.x.id }',
+    "tomap": 'tomap({ "u v" = terraform_data.x.id, w = null })',
+    "object": "{ a = terraform_data.x.id, b = toset([1, 2]), c = sensitive(terraform_data.x.id), d = null }",
+    "objects": 'tolist([{ a = terraform_data.x.id, b = "1" }, { a = "k", b = tostring(null) }])',
+    "number": "length(terraform_data.x.id)",
+    "bool": 'terraform_data.x.id == "x"',
+    "null_or_bool": "tobool(terraform_data.x.output.s)",
+    "null_or_list": "tolist(terraform_data.x.output.l)",
+    "typed_list": 'split(",", terraform_data.x.id)',
+    "typed_set": 'toset(split(",", terraform_data.x.id))',
+    "typed_map": 'zipmap(split(",", terraform_data.x.id), split(",", terraform_data.x.id))',
+    "typed_odd": '[for x in [1] : { "a b" = tonumber(terraform_data.x.output.s) }]',
+    "secret": "sensitive(terraform_data.x.id)",
+    "secret_deep": "sensitive({ a = [terraform_data.x.id, sensitive(1)], b = 1 })",
+}
+UNSEEN_GIVING = """resource "terraform_data" "x" { input = { s = "s", l = ["s"], n = 1 } }
+"""
+COUNTING = """variable "in" { type = any }
+resource "terraform_data" "it" { count = var.in != null ? 1 : 0 }
+"""
+COUNTED = ("id", "wrapped", "list", "set", "number", "bool", "typed_list", "typed_map", "object", "map")
+
+
+def unseen_root() -> dict[str, str]:
+    outputs = [f'output "{name}" {{\n  value = {value}\n}}\n' for name, value in UNSEEN.items()]
+    root = root_of(UNSEEN)
+    calls = [f'module "c_{name}" {{\n  source = "./c"\n  in = module.a.{name}\n}}\n' for name in COUNTED]
+    return {
+        **root,
+        "main.tf": root["main.tf"] + "".join(calls),
+        "a/main.tf": UNSEEN_GIVING + "".join(outputs),
+        "c/main.tf": COUNTING,
+    }
+
+
+def changes(place: Place, key: str) -> Any:
+    return exact.normal(exact.loads(place.run("show", "-json", "plan.bin").encode())[key])
+
+
+def resource_changes(place: Place) -> dict[str, Any]:
+    found = {change["address"]: change["change"] for change in changes(place, "resource_changes")}
+    return {address: change for address, change in found.items() if address.startswith(("module.b_", "module.c_"))}
+
+
+@pytest.mark.parametrize("command", [PROGRAM, LIBRARY], ids=["terraform", "library"])
+def test_a_preview_with_planned_exports_is_the_plan_of_the_whole_root(tmp_path: Path, command: list[str]) -> None:
+    root = unseen_root()
+    graph = graph_of(root)
+    whole = written(Place(tmp_path / "whole", command), root)
+    whole.plan()
+    first = Place(tmp_path / "first", command).cut(root, cut(graph, {"module.a"}, {}))
+    planned = exports.planned(graph, {"module.a"}, first.plan(VARIABLES), {})
+    rest = set(graph.units) - {"module.a"}
+    second = Place(tmp_path / "second", command).cut(root, cut(graph, rest, planned, record=False))
+    second.plan(VARIABLES)
+    assert resource_changes(second) == resource_changes(whole)
+    assert changes(second, "output_changes") == changes(whole, "output_changes")
+    # a further step down gets the same again
+    again = exports.from_document(exact.loads(exact.dumps(exports.to_document(planned))))
+    assert again == planned
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(values=st.lists(exported(), min_size=40, max_size=60))
+def test_a_rebuilt_value_is_the_recorded_one(tmp_path_factory: pytest.TempPathFactory, values: list[Export]) -> None:
+    made, names = Generated(), [f"stackly_up__v{number}" for number in range(len(values))]
+    for name, value in zip(names, values, strict=True):
+        made.value(name, value)
+        made.record(name, f"local.{name}")
+    place = Place(tmp_path_factory.mktemp("rebuilt")).write(
+        {"main.tf": made.text(), "stackly.tfvars.json": exact.dumps(made.values())}
+    )
+    outputs = place.apply(VARIABLES)["outputs"]
+    for name, value in zip(names, values, strict=True):
+        assert comparable(exports.from_output(outputs[name])) == comparable(value), name
