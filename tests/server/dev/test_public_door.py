@@ -26,6 +26,13 @@ from stackly_server.dev.parts.envoy import Envoy
 LOGS = "/v1/accounts/a/stackStates/s/runs/r/logs:tail"
 
 
+async def refuse(context: Any) -> None:
+    reason = any_pb2.Any()
+    reason.Pack(error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="stackly.dev", metadata={"x": "y"}))
+    refused = status_pb2.Status(code=5, message="no such account", details=[reason])
+    await context.abort_with_status(rpc_status.to_status(refused))
+
+
 @dataclass
 class Accounts(accounts_service_pb2_grpc.AccountServiceServicer):
     seen: dict[str, str] = field(default_factory=dict)
@@ -33,15 +40,14 @@ class Accounts(accounts_service_pb2_grpc.AccountServiceServicer):
     async def GetAccount(self, request: accounts_service_pb2.GetAccountRequest, context: Any) -> Any:  # noqa: N802
         self.seen = {key: str(value) for key, value in context.invocation_metadata()}
         if request.name == "accounts/rich":
-            reason = any_pb2.Any()
-            reason.Pack(error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="stackly.dev", metadata={"x": "y"}))
-            refused = status_pb2.Status(code=5, message="no such account", details=[reason])
-            await context.abort_with_status(rpc_status.to_status(refused))
+            await refuse(context)
         return accounts_service_pb2.GetAccountResponse(account=accounts_pb2.Account(name=request.name))
 
 
 class Runs(runs_grpc.RunServiceServicer):
     async def TailRunLogs(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        if request.name.startswith("accounts/rich/"):
+            await refuse(context)
         for offset in (1, 2):
             yield runs_service_pb2.TailRunLogsResponse(next_offset=offset, heartbeat={})
         yield runs_service_pb2.TailRunLogsResponse(next_offset=3, end={})
@@ -94,6 +100,19 @@ async def test_a_stream_is_one_json_document_a_line(rest: httpx.AsyncClient) -> 
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [line["nextOffset"] for line in lines] == ["1", "2", "3"]
     assert "end" in lines[-1]
+    assert answer.headers["content-type"] == "application/x-ndjson"
+
+
+async def test_a_stream_that_is_refused_is_one_error(rest: httpx.AsyncClient) -> None:
+    answer = await rest.get(LOGS.replace("/a/", "/rich/"))
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+    assert answer.json()["details"][0]["reason"] == "NOT_FOUND"
+
+
+async def test_native_streams_stay_grpc(native: grpc.aio.Channel) -> None:
+    request = runs_service_pb2.TailRunLogsRequest(name=LOGS.removeprefix("/v1/").removesuffix("/logs:tail"))
+    answers = [each.next_offset async for each in runs_grpc.RunServiceStub(native).TailRunLogs(request, timeout=5)]
+    assert answers == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ WEBHOOK_LIMIT_BYTES = 25 * 1024 * 1024
 
 _HTTP = "type.googleapis.com/envoy.extensions.filters.http"
 _TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
+_MUTATION = "envoy.filters.http.header_mutation"
 _INFRASTRUCTURE = (
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
@@ -30,6 +31,8 @@ def public_listener(door: PublicDoor, methods: PublicMethods) -> dict[str, Any]:
         "local_reply_config": local_replies(),
         "forward_client_cert_details": "SANITIZE",  # nobody outside says who they are by a header
         "use_remote_address": True,
+        # the API says the id of a call that went well in trailers, which HTTP/1.1 and REST have not
+        "always_set_request_id_in_response": True,
         "normalize_path": True,
         "merge_slashes": True,
     }
@@ -39,7 +42,7 @@ def public_listener(door: PublicDoor, methods: PublicMethods) -> dict[str, Any]:
 
 def _filters(door: PublicDoor, methods: PublicMethods) -> list[dict[str, Any]]:
     return [
-        {"name": "envoy.filters.http.header_mutation", "typed_config": _strip_ours()},
+        {"name": _MUTATION, "typed_config": _strip_ours()},
         {"name": "envoy.filters.http.grpc_web", "typed_config": {"@type": f"{_HTTP}.grpc_web.v3.GrpcWeb"}},
         {"name": _TRANSCODER, "typed_config": _transcoder(door, methods, BODY_LIMIT_BYTES)},
         {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_HTTP}.router.v3.Router"}},
@@ -77,6 +80,10 @@ def _virtual_host(door: PublicDoor, methods: PublicMethods) -> dict[str, Any]:
         for path in methods.webhook_rest_paths
     ]
     routes += [
+        {"match": {"safe_regex": {"regex": pattern}}, **_not_found(), "typed_per_filter_config": _lines_of_json()}
+        for pattern in methods.stream_rest_patterns
+    ]
+    routes += [
         {**_to_api({"path": path}, _UNARY_SECONDS), "request_body_buffer_limit": str(WEBHOOK_LIMIT_BYTES)}
         for path in methods.webhook_grpc_paths
     ]
@@ -86,6 +93,14 @@ def _virtual_host(door: PublicDoor, methods: PublicMethods) -> dict[str, Any]:
     routes += [_to_api({"prefix": prefix}, _UNARY_SECONDS) for prefix in services]
     routes += [_to_api({"prefix": prefix}, 0) for prefix in _INFRASTRUCTURE]
     return {"name": "public", "domains": ["*"], "routes": [*routes, {"match": {"prefix": "/"}, **_not_found()}]}
+
+
+def _lines_of_json() -> dict[str, Any]:
+    """The transcoder calls a stream `application/json`; a refusal is that, and keeps it."""
+    kind = "response.headers[':status'] == '200' ? 'application/x-ndjson' : response.headers['content-type']"
+    header = {"key": "content-type", "value": f"%CEL({kind})%"}
+    mutations = {"response_mutations": [{"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS"}}]}
+    return {_MUTATION: {"@type": f"{_HTTP}.header_mutation.v3.HeaderMutationPerRoute", "mutations": mutations}}
 
 
 def _to_api(match: dict[str, Any], seconds: int) -> dict[str, Any]:
