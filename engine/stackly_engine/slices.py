@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from stackly_engine import exact
+from stackly_engine import exact, instances
+from stackly_engine.dependencies import Dependencies, restored, stripped
 from stackly_engine.exact import FormatError
-
-if TYPE_CHECKING:
-    from stackly_engine.dependencies import Dependencies
 
 ROOT = "root"
 STATE_VERSION = 4
@@ -116,15 +114,45 @@ def parse(document: bytes) -> dict[str, Any]:
 
 
 def split_by_top(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """A state document as its head (all but resources) and resources by top-level address."""
-    raise NotImplementedError
+    """A state document (of `parse`) as its head, all but resources, and the resources by top-level address.
+
+    Nothing is taken out; resources keep their order. FormatError for a resource without an address.
+    """
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for resource in state.get("resources") or []:
+        parts.setdefault(top_of(resource), []).append(resource)
+    return {key: value for key, value in state.items() if key != "resources"}, dict(sorted(parts.items()))
 
 
 def join(
-    head: Mapping[str, Any], slices: Mapping[str, list[dict[str, Any]]], dependencies: "Dependencies | None" = None
+    head: Mapping[str, Any], slices: Mapping[str, list[dict[str, Any]]], dependencies: Dependencies | None = None
 ) -> dict[str, Any]:
-    """The state document of a head and slices, in Terraform's order; with dependencies as Terraform would write them."""
-    raise NotImplementedError
+    """The state document of a head and slices, resources in the order in which Terraform writes them.
+
+    With `dependencies` each managed resource that they know gets those that Terraform would record.
+    """
+    resources = sorted((resource for part in slices.values() for resource in part), key=_as_terraform_sorts)
+    if dependencies is not None:
+        resources = restored(resources, dependencies)
+    if any(top_of(resource) != top for top, part in slices.items() for resource in part):
+        raise FormatError("a slice holds a resource of another top-level address")
+    return {**head, "resources": resources}
+
+
+def top_of(resource: Mapping[str, Any]) -> str:
+    """The top-level address of a resource of a state: `module.a`, `t.n`, `data.t.n`."""
+    return instances.of_resource(resource)[0].name
+
+
+def slice_bytes(resources: list[dict[str, Any]]) -> bytes:
+    """What a slice is stored and digested as: canonical, without dependencies, sensitive paths in one order."""
+    return exact.dumps([_ordered(resource) for resource in sorted(stripped(resources), key=_as_terraform_sorts)])
+
+
+def document_bytes(state: Mapping[str, Any]) -> bytes:
+    """A state document as bytes, laid out for people: one resource a line."""
+    head = {key: value for key, value in state.items() if key != "resources"}
+    return _document(head, [exact.dumps(resource) for resource in state.get("resources") or []])
 
 
 def sensitive_values(document: bytes) -> set[str]:
@@ -171,6 +199,21 @@ def _manifest(head: Mapping[str, Any], order: tuple[tuple[str, int], ...], diges
     if not isinstance(serial, int) or isinstance(serial, bool) or not isinstance(lineage, str):
         raise FormatError("a state document has a whole serial and a lineage")
     return Manifest(serial, lineage, str(head.get("terraform_version", "")), head, order, digests)
+
+
+def _as_terraform_sorts(resource: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return resource.get("module") or "", resource["mode"], resource["type"], resource["name"]
+
+
+def _ordered(resource: Mapping[str, Any]) -> dict[str, Any]:
+    """Terraform writes sensitive paths in no order of their own."""
+    instances = [
+        {**instance, "sensitive_attributes": sorted(instance["sensitive_attributes"], key=exact.dumps)}
+        if isinstance(instance, dict) and isinstance(instance.get("sensitive_attributes"), list)
+        else instance
+        for instance in resource.get("instances") or []
+    ]
+    return {**resource, "instances": instances}
 
 
 def _document(head: Mapping[str, Any], resources: list[bytes]) -> bytes:
