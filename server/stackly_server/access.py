@@ -49,6 +49,11 @@ class Batch:
     batch: str
     epoch: int
 
+    @property
+    def step(self) -> str:
+        """The word for it in steps and logs, such as `plan-1-b1`."""
+        return f"{self.phase.lower()}-{self.plan_number}-{self.batch}"
+
 
 @dataclass(frozen=True, slots=True)
 class Keyed:

@@ -48,10 +48,11 @@ class Relay:
         """Claims and tells, woken by the topic `outbox` and each second."""
         with self._hub.waiter(TOPIC) as waiter:
             while True:
-                claimed = await self._claim()
+                free = PARALLEL - len(self._calls)
+                claimed = await self._claim(free)
                 for line in claimed:
                     self._begin(line, waiter)
-                if not claimed:
+                if not claimed or len(claimed) < free:  # else there may be more
                     await waiter.wait(POLL_SECONDS)
 
     async def finish(self, grace: float) -> None:
@@ -59,8 +60,7 @@ class Relay:
         if self._calls:
             await asyncio.wait(self._calls, timeout=grace)
 
-    async def _claim(self) -> list[Claim]:
-        free = PARALLEL - len(self._calls)
+    async def _claim(self, free: int) -> list[Claim]:
         if free <= 0:
             return []
         try:

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, kwargs_row
 
 from stackly_server.access import Batch
+from stackly_server.database import Database
 from stackly_server.runs.model import BatchRow, BatchStatus, Outcome, Phase
 
 Connection = AsyncConnection[TupleRow]
@@ -92,6 +93,13 @@ async def by_token(conn: Connection, account_id: UUID, token_hash: bytes) -> tup
     )
     row = await cursor.fetchone()
     return None if row is None else (Batch(*row[:5]), row[5])
+
+
+async def stack_state_of(db: Database, account_id: UUID, run_id: UUID) -> UUID | None:
+    """The stack state of a run, in one trip."""
+    statement = "SELECT stack_state_id FROM runs WHERE account_id = %(account)s AND id = %(run)s"
+    rows = await db.glance(account_id, statement, {"account": account_id, "run": run_id})
+    return rows[0][0] if rows else None
 
 
 async def claim(

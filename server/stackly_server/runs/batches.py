@@ -5,6 +5,7 @@ import base64
 import hashlib
 import secrets
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -57,12 +58,16 @@ class BatchService:
                 found = await batch_store.by_token(conn, account_id, hashed)
                 if found is None:
                     raise Unauthenticated("TOKEN_INVALID", "This is no run token of ours.")
-                known = self._known[hashed] = (*found, await account_name(conn))
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+                known = (*found, await account_name(conn))
+            self._remember(hashed, known)
         batch, worker_id, account = known
         actor = f"runs/{batch.run_id}/{batch.phase.lower()}-{batch.plan_number}-{batch.batch}"
         return Subject(Kind.RUN, account_id, account, actor, worker_id=worker_id, batch=batch)
+
+    def _remember(self, hashed: bytes, known: tuple[Batch, UUID, str]) -> None:
+        self._known[hashed] = known
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
     async def claim(self, subject: Subject, ref: Batch, nonce: str) -> Lease:
         """Gives a batch to a worker whose proved capabilities fit, for a task that it got."""
@@ -80,6 +85,7 @@ class BatchService:
             tx.tell("run.claimed", self._progress.name(tx, state, run), step=batch.step, epoch=str(epoch))
             await self._begun(tx, run, state, claimed, subject.worker_id)
         crash_point("api.claim.after_commit")
+        self._remember(_hash(token), (replace(ref, epoch=epoch), subject.worker_id, subject.account))
         return Lease(token, epoch, self._lease_seconds, str(state.id))
 
     async def reclaim(self, subject: Subject, ref: Batch) -> Lease:
@@ -143,11 +149,13 @@ class BatchService:
     ) -> Refusal | None:
         """A new whole state document. None: taken. Else it is kept aside, also when the lease was lost meanwhile."""
         mine = _batch(subject)
-        async with self._db.read(subject.tenant) as conn:
-            run, state, _ = await self._load(conn, subject.tenant, mine)
         if mine.phase != Phase.APPLY:
             raise Denied("PERMISSION_DENIED", "Only an apply writes state.")
-        return await self._states.write(subject, NewState(state.id, run.id, mine.epoch, serial, lineage, sha256), data)
+        state_id = await batch_store.stack_state_of(self._db, subject.tenant, mine.run_id)
+        if state_id is None:
+            raise NotFound("batch", str(mine.run_id))
+        new = NewState(state_id, mine.run_id, mine.epoch, serial, lineage, sha256)
+        return await self._states.write(subject, new, data)
 
     async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
@@ -164,7 +172,7 @@ class BatchService:
             while not (stop := _unwanted(status)) and await waiter.wait(max(0.0, end - loop.time())):
                 wishes = await wishes_of(self._db, subject.tenant, mine)
                 if wishes is None:
-                    raise Conflict("LEASE_LOST", "This batch has ended, or belongs to another runner now.")
+                    raise _lease_lost()
                 status, force = wishes
         return lease_end, stop, force
 
@@ -212,8 +220,15 @@ class BatchService:
         """The caller's batch with its run and stack state, while the caller holds it."""
         run, state, batch = await self._of(conn, subject, lock=lock)
         if batch.finished_at is not None or batch.epoch != _batch(subject).epoch:
-            raise Conflict("LEASE_LOST", "This batch has ended, or belongs to another runner now.")
+            raise _lease_lost()
         return run, state, batch
+
+    async def still_held(self, subject: Subject) -> Batch:
+        """The caller's batch, while the caller holds it: asked in one trip, for what needs nothing else of it."""
+        mine = _batch(subject)
+        if await wishes_of(self._db, subject.tenant, mine) is None:
+            raise _lease_lost()
+        return mine
 
     async def _of(self, conn: Connection, subject: Subject, *, lock: bool = False) -> tuple[Run, StackState, BatchRow]:
         return await self._load(conn, subject.tenant, _batch(subject), lock=lock)
@@ -275,6 +290,10 @@ def secrets_place(run_id: UUID) -> str:
 
 def _lost(doing: str) -> dict[str, Any]:
     return {"reason": "WORKER_LOST", "message": f"The worker was lost while it was {doing}."}
+
+
+def _lease_lost() -> Conflict:
+    return Conflict("LEASE_LOST", "This batch has ended, or belongs to another runner now.")
 
 
 def _unwanted(status: Status) -> bool:

@@ -8,7 +8,7 @@ from stackly_server.errors import NotFound
 from stackly_server.logs.service import LogService
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
-from stackly_server.runs.model import Phase, Run
+from stackly_server.runs.model import Phase
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
 from stackly_server.stacks.service import Blueprint, StackService
@@ -81,10 +81,8 @@ class FetchService:
 
     async def append_log(self, subject: Subject, offset: int, data: bytes) -> int:
         """Appends to the run's log and gives its new end."""
-        run: Run
-        async with self._db.read(subject.tenant) as conn:
-            run, _, batch = await self._batches.held(conn, subject)
-        return await self._logs.append(subject, run.id, offset, data, batch.step)
+        mine = await self._batches.still_held(subject)
+        return await self._logs.append(subject, mine.run_id, offset, data, mine.step)
 
 
 def _engine(blueprint: Blueprint) -> str:
