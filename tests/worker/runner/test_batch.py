@@ -20,6 +20,7 @@ from stackly_worker.runner import limits, recovery
 from stackly_worker.runner.batch import Batch
 from stackly_worker.runner.clock import SystemClock
 from stackly_worker.runner.ports import Grant, PlanBundle, Renewal
+from stackly_worker.runner.shelf import Shelf
 from waiting import until
 
 Make = Callable[..., Batch]
@@ -48,6 +49,16 @@ output "token" {
 }
 output "number" {
   value = 1.5
+}
+"""
+
+
+MODULES = """
+module "inner" {
+  source = "./inner"
+}
+resource "terraform_data" "one" {
+  input = module.inner.word
 }
 """
 
@@ -392,3 +403,17 @@ async def test_a_plan_of_one_machine_applied_on_another_writes_the_state_there(
     assert (await there.apply()).status == "applied"
     assert [resource["name"] for resource in json.loads(plane.state or b"{}")["resources"]] == ["one"]
     assert not list((tmp_path / "here" / "state").glob("*.tfstate"))
+
+
+async def test_another_place_need_not_initialize_the_same_commit(make_batch: Make, tmp_path: Path) -> None:
+    files = {"main.tf": MODULES, "inner/main.tf": 'output "word" {\n  value = "w"\n}\n'}
+    shelf, told = Shelf(tmp_path / "shelf"), "Initialized before"
+    planes = [MemoryPlane(dict(files)) for _ in range(3)]
+    for plane, place, commit in zip(planes, ("one", "two", "three"), ("s", "s", "other"), strict=True):
+        ended = await replace(make_batch(plane, place, source_digest=commit), shelf=shelf).plan()
+        assert (ended.status, ended.counts["add"]) == ("planned", 1), plane.text
+    assert [told in plane.text for plane in planes] == [False, True, False]
+    applied = await replace(make_batch(planes[1], "two"), shelf=shelf).apply()
+    assert applied.status == "applied", planes[1].text
+    elsewhere = await replace(make_batch(planes[1], "four"), shelf=shelf).plan()  # with the state of the second
+    assert (elsewhere.status, elsewhere.counts["add"]) == ("planned", 0), planes[1].text

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stackly_worker.runner.initialized import Initialization, covered, pinned
+from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
+from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 
 NULL = "registry.terraform.io/hashicorp/null"
@@ -74,3 +75,45 @@ def test_any_other_circumstance_is_another_initialization(tmp_path: Path) -> Non
         assert made(**{name: "another"}) != base
     lock.write_text(LOCK)
     assert made() != base
+
+
+def test_what_is_light_and_what_is_good_elsewhere(tmp_path: Path) -> None:
+    lock = tmp_path / ".terraform.lock.hcl"
+    assert portable(lock)
+    assert light(None, lock)
+    assert not light(b" " * (1024**2 + 1), lock)
+    lock.write_text(LOCK)
+    assert not portable(lock)
+    assert not light(None, lock)
+
+
+def _made(folder: Path, commit: str) -> Initialization:
+    settings = Settings(root=folder, home=folder / "home")
+    environment = {"HOME": str(folder), "TF_DATA_DIR": str(folder / "data")}
+    return Initialization.of(commit, ".", ENGINE, settings, environment, folder / ".terraform.lock.hcl")
+
+
+def test_an_initialization_is_laid_into_another_place(tmp_path: Path) -> None:
+    shelf, one, other = Shelf(tmp_path / "shelf"), tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    _modules(one, "./a")
+    (one / "terraform.tfstate").write_text('{"backend": {}}')
+    assert not shelf.lay(_made(other, "c"), other)
+    shelf.put(_made(one, "c"), one)
+    assert not shelf.lay(_made(other, "d"), other)
+    assert shelf.lay(_made(other, "c"), other)
+    for name in ("terraform.tfstate", "modules/modules.json"):
+        assert (other / name).read_text() == (one / name).read_text()
+
+
+def test_a_shelf_keeps_the_newest_and_minds_no_torn_file(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "shelf")
+    (tmp_path / "terraform.tfstate").write_text("{}")
+    for number in range(120):
+        shelf.put(_made(tmp_path, str(number)), tmp_path)
+    assert len(list(shelf.folder.iterdir())) == 100
+    assert shelf.lay(_made(tmp_path, "119"), tmp_path)
+    for file in shelf.folder.iterdir():
+        file.write_text("[")
+    assert not shelf.lay(_made(tmp_path, "119"), tmp_path)

@@ -13,7 +13,7 @@ from typing import Any
 from stackly_engine import exact, plans, slices
 from stackly_worker.runner import limits, terraform, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
-from stackly_worker.runner.initialized import Initialization, covered, pinned
+from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
@@ -29,6 +29,7 @@ from stackly_worker.runner.ports import (
 from stackly_worker.runner.process import Command
 from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
+from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion, read_whole
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
@@ -75,6 +76,7 @@ class Batch:
     sandbox: Sandbox = field(default_factory=Plain)
     clock: Clock = field(default_factory=SystemClock)
     mirrors: Mirrors = field(default_factory=Mirrors)
+    shelf: Shelf | None = None
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -245,7 +247,11 @@ class Batch:
         if not reusable:
             await self._initialized(session, environment, lock_file, document)
             self.place.set_stamp(stamp)
-        return environment, report
+        return self._brisk(environment, document), report
+
+    def _brisk(self, environment: dict[str, str], state: bytes | None) -> dict[str, str]:
+        lock = self.settings.root / worktree.LOCK_FILE
+        return terraform.brisk(environment) if light(state, lock) else environment
 
     async def _tree(self) -> worktree.TreeReport:
         files = self.plane.get_source()
@@ -267,16 +273,27 @@ class Batch:
         wanted = Initialization.of(
             self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
         )
-        if self.place.initialization() == wanted.to_text() and covered(state, lock):
+        if self._initialized_before(wanted, covered=covered(state, lock)):
             session.transcript.say("Initialized before, for this very commit.")
             return
-        self.place.set_initialization("")
         locked = lock.exists()
-        terraform.forget_initialization(self.settings)
         argv = terraform.init_argv(self.engine, locked=locked)
-        await session.step("init", self._command(argv, environment, "init"))
+        await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
         if pinned(self.settings.data, lock, locked=locked):
             self.place.set_initialization(wanted.to_text())
+            if self.shelf is not None and portable(lock):
+                self.shelf.put(wanted, self.settings.data)
+
+    def _initialized_before(self, wanted: Initialization, *, covered: bool) -> bool:
+        """Here, or in another place whose initialization is laid down here; else what was known here is forgotten."""
+        if covered and self.place.initialization() == wanted.to_text():
+            return True
+        self.place.set_initialization("")
+        terraform.forget_initialization(self.settings)
+        if not covered or self.shelf is None or not self.shelf.lay(wanted, self.settings.data):
+            return False
+        self.place.set_initialization(wanted.to_text())
+        return True
 
     def _result(self, document: bytes, report: worktree.TreeReport) -> PlanResult:
         if len(document) > limits.PLAN_JSON_BYTES:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stackly_engine import slices
+from stackly_worker.runner import limits, terraform
 from stackly_worker.runner.terraform import Engine, Settings
 
 _PROVIDER = re.compile(r'^provider "([^"]+)"', re.MULTILINE)
@@ -33,8 +34,9 @@ class Initialization:
     def of(
         cls, commit: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
     ) -> "Initialization":
-        """As the tree is before `init`."""
-        words = json.dumps([settings.mirrors.config(), sorted(environment.items())])
+        """As the tree is before `init`. Where the place lies does not matter: `init` keeps no path of the machine."""
+        declared = sorted((name, value) for name, value in environment.items() if name not in terraform.OF_THE_PLACE)
+        words = json.dumps([settings.mirrors.config(), declared])
         return cls(
             commit=commit,
             root=root,
@@ -59,6 +61,16 @@ def covered(state: bytes | None, lock: Path) -> bool:
     resources = slices.parse(state).get("resources") or []
     used = {name for each in resources for name in _IN_STATE.findall(str(each.get("provider", "")))}
     return {name for name in used if not name.startswith(_BUILT_IN)} <= _providers(lock)
+
+
+def portable(lock: Path) -> bool:
+    """Whether what `init` left is good in other places too: no providers but built-in ones."""
+    return not _providers(lock)
+
+
+def light(state: bytes | None, lock: Path) -> bool:
+    """Whether Terraform has little to keep in memory: built-in providers alone, and at most 1 MiB of state."""
+    return len(state or b"") <= limits.MIB and portable(lock)
 
 
 def _own_modules(manifest: Path) -> bool:

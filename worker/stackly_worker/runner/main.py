@@ -27,6 +27,7 @@ from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.nursery import Greeting
 from stackly_worker.runner.place import Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
+from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.task import Task, TaskFormatError
 
 OUTCOME = "outcome.json"  # {"outcome": "BATCH_OUTCOME_SUCCEEDED", "acknowledged": true}: the runner's last word
@@ -132,6 +133,7 @@ def _batch(task: Task, plane: RunnerPlane) -> Batch:
         engine=requirement.choose(spec.engine, task.engines),
         plane=plane,
         mirrors=terraform.Mirrors(task.mirrors.folders, task.mirrors.direct),
+        shelf=Shelf(task.work.parent / "initialized"),
     )
 
 

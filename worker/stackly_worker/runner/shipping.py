@@ -24,6 +24,9 @@ PATIENCE = 900.0  # seconds a call that must not be lost is tried again
 # Terraform writes the whole state at each resource. Large ones are thinned out, to at most one second between two.
 _STATE_RATE = 4 * limits.MIB  # bytes a second
 _LONGEST_PAUSE = 1.0
+# Terraform's last two versions come within milliseconds, then it ends. The one before the last is not worth a trip that
+# the last one would wait for; it lies in the place meanwhile.
+_LINGER = 0.025
 LOG_PATIENCE = 30.0  # the log may be lost, the run not: afterwards the spool stays on disk
 
 
@@ -105,6 +108,7 @@ class StateShipper:
         """Until `end`."""
         while True:
             await self._news.wait()
+            await self._pause(_LINGER)
             self._news.clear()
             if self._ended.is_set():
                 return

