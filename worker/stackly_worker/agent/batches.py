@@ -138,7 +138,7 @@ class Batches:
             runner.give(task)
         except BrokenPipeError:
             _log.warning("runner %s died before it got its task", runner.pid)
-        self.pool.fill()
+        self.pool.fill_soon()
 
     async def _awaited(self, batch: tasks_pb2.BatchRef, folder: BatchFolder | None) -> tasks_pb2.BatchOutcome:
         """How the batch ended; a dead runner's remains are handed in, by one at a time."""

@@ -1,5 +1,6 @@
 """Runner processes, some of them warm: imported, connected and waiting for their task on standard input."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from stackly_worker.runner.task import Task
 
 _PASSED = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "STACKLY_CRASH", "GRPC_VERBOSITY",
            "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY")  # fmt: skip
+_SOON = 0.05  # seconds
 
 
 @dataclass
@@ -72,6 +74,10 @@ class Pool:
         while len(self._waiting) < self.warm:
             self._waiting.append(self._start())
 
+    def fill_soon(self) -> None:
+        """The same a moment later: the one that was just taken has the processor to itself until Terraform runs."""
+        asyncio.get_running_loop().call_later(_SOON, self.fill)
+
     def take(self) -> Runner:
         """A runner that lives; it has no task yet."""
         living = (runner for runner in self._drawn() if runner.lives)
@@ -84,7 +90,8 @@ class Pool:
             yield self._waiting.popleft()
 
     def close(self) -> None:
-        """End those that wait; those that work are left alone."""
+        """End those that wait, and start none any more; those that work are left alone."""
+        self.warm = 0
         for runner in self._waiting:
             runner.let_go()
         self._waiting.clear()
