@@ -73,6 +73,18 @@ async def test_escaped_names_do_not_reach_another_thing(rest: Rest) -> None:
         assert answer.status_code in {400, 404}, (name, answer.text)
 
 
+@pytest.mark.parametrize("body", [{}, {"run": {"type": "RUN_TYPE_PLAN_ONLY"}}, {"typ": "RUN_TYPE_PLAN_ONLY"}])
+async def test_a_run_whose_type_is_not_read_is_not_made(rest: Rest, body: dict[str, object]) -> None:
+    """The transcoder lets unknown keys of a body pass in silence; what is left of such a body must not mean an apply."""
+    answer = await rest.http.post("/v1/accounts/dev/stackStates/it/runs", headers=rest.signed_in, json=body)
+    assert (answer.status_code, info(answer)["reason"]) == (400, "VALIDATION_FAILED")
+    (fields,) = [each for each in answer.json()["details"] if each["@type"].endswith("BadRequest")]
+    assert fields["fieldViolations"][0]["field"] == "run.type"
+    named = {"type": "RUN_TYPE_PLAN_ONLY"}
+    answer = await rest.http.post("/v1/accounts/dev/stackStates/it/runs", headers=rest.signed_in, json=named)
+    assert info(answer)["reason"] == "NOT_FOUND"
+
+
 async def test_public_documents(rest: Rest) -> None:
     keys = await rest.http.get("/v1/jwks.json")
     assert (keys.headers["content-type"], list(keys.json())) == ("application/jwk-set+json", ["keys"])

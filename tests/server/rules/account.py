@@ -17,6 +17,7 @@ from server.rules.place import Caller, Place
 from server.rules.tables import Rows
 from stackly_server.access import ROLES
 
+_APPLY = {"type": "RUN_TYPE_APPLY"}
 SUBSET = ("stacks.read", "runs.create")
 _STATES = ("calm", "done", "busy", "ready", "queued", "gone", "locked")
 
@@ -198,15 +199,15 @@ async def _runs(a: Account) -> None:
     await planned(a, "done", 2)
     await planned(a, "ready")
     a.tokens["apply"] = await _claim(a, "ready", "APPLY", approve=True)
-    await a.ask("RunService/CreateRun", parent=a.state("queued"), run={})
-    await a.ask("RunService/CreateRun", parent=a.state("busy"), run={})
+    await a.ask("RunService/CreateRun", parent=a.state("queued"), run=_APPLY)
+    await a.ask("RunService/CreateRun", parent=a.state("busy"), run=_APPLY)
     a.tokens["plan"] = await _claim(a, "busy", "PLAN")
 
 
 async def planned(a: Account, purpose: str, number: int = 1) -> None:
     """A run with a log and a plan that waits for approval."""
     variables = {"quiet": {"json": '"quiet"', "sensitive": True}}
-    run = {"variables": variables, "message": "please"}
+    run = {**_APPLY, "variables": variables, "message": "please"}
     await a.ask("RunService/CreateRun", parent=a.state(purpose), run=run, request_id=str(uuid4()))
     caller = Caller.run(await _claim(a, purpose, "PLAN", number))
     channel = a.place.channel

@@ -138,7 +138,7 @@ _SPECIAL: Mapping[str, Special] = {
     "PolicyService/UpdatePolicy": lambda a, _c: {"policy": {"hcl": policy(f"spare-{a.tenant.name}", 3)}},
     "PolicyService/ValidatePolicy": _fixed(hcl=policy("another")),
     "RunService/ApproveRun": lambda a, _c: {"plan_digest": a.facts["done 2 digest"]},
-    "RunService/CreateRun": _fixed(run={}),
+    "RunService/CreateRun": _fixed(run={"type": "RUN_TYPE_APPLY"}),
     "RunService/TailRunLogs": _fixed(no_follow=True),
     "RunService/WaitRun": _fixed(timeout={"seconds": 0}),
     "RunService/WatchRuns": _fixed(resume_token="2026-01-01T00:00:00+00:00"),

@@ -1014,7 +1014,7 @@ class RunType(betterproto2.Enum):
 
     UNSPECIFIED = 0
     """
-    Taken as RUN_TYPE_APPLY.
+    Refused.
     """
 
     APPLY = 1
@@ -5147,7 +5147,7 @@ class Run(betterproto2.Message):
         5, betterproto2.TYPE_ENUM, default_factory=lambda: RunType(0)
     )
     """
-    What it does. Default RUN_TYPE_APPLY.
+    What it does. Without a default: unknown keys of a JSON body count for nothing, so `{"run": {…}}` asks for nothing.
     """
 
     trigger: "RunTrigger" = betterproto2.field(
