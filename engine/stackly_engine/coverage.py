@@ -1,15 +1,15 @@
 """What of a new plan was approved (engine.md §8): by address and deposed key, element by element, sets as sets."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackly_engine import exact, mangling, marks, refinement, types
-from stackly_engine.exact import FormatError
-from stackly_engine.exports import Export
+from stackly_engine import exact, mangling, marks, refinement
+from stackly_engine.export_refinement import refines
 from stackly_engine.refinement import Difference, Path, Side
-from stackly_engine.values import Refinement
+
+__all__ = ["Finding", "refines", "uncovered"]
 
 Plan = Mapping[str, Any]
 Types = Mapping[tuple[str, str, str], Any]
@@ -27,7 +27,7 @@ _CHANGE = frozenset({"actions", "before", "after", "after_unknown", "before_sens
 _CREATE, _UPDATE, _DELETE, _FORGET = ("create",), ("update",), ("delete",), ("forget",)
 _REPLACE = (("delete", "create"), ("create", "delete"))
 # New actions → approved actions that cover them; what is not here is covered by nothing.
-_COVERED_BY = {
+_COVERED_BY: dict[tuple[str, ...], set[tuple[str, ...]]] = {
     _CREATE: {_CREATE},
     _UPDATE: {_UPDATE, *_REPLACE},
     _DELETE: {_DELETE},
@@ -63,18 +63,6 @@ def uncovered(
     for kind in ("deferred_changes", "deferred_action_invocations", "action_invocations"):
         found += _others(kind, old.get(kind) or [], new.get(kind) or [])
     return tuple(sorted(found, key=lambda item: (item.address, item.deposed, item.reason, list(map(str, item.path)))))
-
-
-def refines(approved: Export, real: Export) -> bool:
-    """Whether an export is one that the approved one may come out as: value, type, and what is sensitive in it."""
-    value = Side(approved.value, approved.unknown), Side(real.value, real.unknown)
-    return (
-        _type_refines(approved.type, real.type)
-        and refinement.refines(*value, real.type)
-        and _marks_refine(approved.sensitive, real.sensitive, approved.unknown)
-        and all(_as_told(real, path, known) for path, known in approved.refined)
-        and set(_known_paths(approved, approved.inner)) == set(_known_paths(approved, real.inner))
-    )
 
 
 def _whole(which: str, plan: Plan) -> Iterator[Finding]:
@@ -242,59 +230,3 @@ def _same_invocation(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 def _canonical(value: Any) -> bytes:
     return exact.dumps(exact.normal(value))
-
-
-def _type_refines(approved: Any, real: Any) -> bool:
-    """Dynamic may become any type; anything else is what it was, down to its parts."""
-    form = types.kind(approved)
-    if form == "dynamic":
-        return True
-    if form != types.kind(real):
-        return False
-    if form == "object" and approved[1].keys() != real[1].keys():
-        return False
-    pairs: Callable[[Any], list[Any]] = lambda t: (
-        [t[1][name] for name in sorted(t[1])] if form == "object" else list(types.parts(t))
-    )  # noqa: E731
-    old, new = pairs(approved), pairs(real)
-    return len(old) == len(new) and all(map(_type_refines, old, new))
-
-
-def _marks_refine(approved: Any, real: Any, unknown: Any) -> bool:
-    """What was known keeps its marks; what was unknown may have any."""
-    if unknown is True:
-        return True
-    if not isinstance(approved, dict | list) and not isinstance(real, dict | list):
-        return bool(approved) == bool(real)
-    if True in (approved is True, real is True):
-        return False
-    if isinstance(approved, list) or isinstance(real, list):
-        keys: Iterable[str | int] = range(max(len(side) for side in (approved, real) if isinstance(side, list)))
-    else:
-        keys = {key for side in (approved, real) if isinstance(side, dict) for key in side}
-    return all(_marks_refine(marks.at(approved, key), marks.at(real, key), marks.at(unknown, key)) for key in keys)
-
-
-def _as_told(real: Export, path: Path, known: Refinement) -> bool:
-    """Whether what was known of an unknown part came true; a part that cannot be reached (in a set) says nothing."""
-    side = Side(real.value, real.unknown)
-    for key in path:
-        fits = isinstance(side.value, dict) if isinstance(key, str) else isinstance(side.value, list)
-        if not fits or side.unknown is True:
-            return True
-        side = side.at(key)
-    if side.unknown is True:
-        return True
-    if side.value is None:
-        return not known.not_null
-    return not known.prefix or (isinstance(side.value, str) and side.value.startswith(known.prefix))
-
-
-def _known_paths(approved: Export, paths: Iterable[Path]) -> Iterator[Path]:
-    """Those of the paths that do not lead into what was unknown when it was approved."""
-    for path in paths:
-        mask = approved.unknown
-        for key in path:
-            mask = marks.at(mask, key)
-        if mask is not True:
-            yield path

@@ -8,7 +8,7 @@ from typing import Any
 from stackly_engine import exact
 from stackly_engine.exact import FormatError
 from stackly_engine.masking import Mask, masked_change
-from stackly_engine.slices import leaves
+from stackly_engine.sensitivity import of_plan
 
 SCHEMA = 1  # of the projected document: digests of unequal schema never compare
 
@@ -92,14 +92,20 @@ class ProjectedPlan:
         return not any(document[kind] for kind in kinds)
 
 
-def project(plan_json: bytes, key: bytes, secrets: Iterable[str] = ()) -> ProjectedPlan:
+def project(
+    plan_json: bytes, key: bytes, secrets: Iterable[str] = (), *, generated: str | None = None
+) -> ProjectedPlan:
     """Project the output of `terraform show -json PLAN`: masks, keyed hashes, only what changes.
+
+    `generated` is how the names that a cut root adds begin (`exports.prefix_of`): those never show.
 
     `key` is the stack's hash key. A text that contains one of `secrets`, or a value that the plan itself marks as
     sensitive anywhere, is masked too: providers copy secrets into attributes that carry no mark.
     """
     plan = _parse(plan_json)
-    mask = Mask(key, frozenset(secrets) | _sensitive(plan))
+    mask = Mask(key, frozenset(secrets) | of_plan(plan))
+    if generated is not None:
+        plan = _without(plan, generated)
     resources = [_resource(item, mask) for item in plan.get("resource_changes") or []]
     outputs = {name: _output(name, item, mask) for name, item in (plan.get("output_changes") or {}).items()}
     return ProjectedPlan({
@@ -132,11 +138,40 @@ def chain_digest(
     variables: str,
     exports: Mapping[tuple[str, str | None], str],
     deferred: Collection[str] = (),
+    providers: Mapping[str, str] | None = None,
     identity: str = "",
     policies: str = "",
 ) -> str:
-    """The digest (SHA-256, hex) of the plan of a whole chain, whatever its batches."""
-    raise NotImplementedError
+    """The digest (SHA-256, hex) of the plan of a whole chain that approvals bind, whatever its batches and their order.
+
+    `batches`: the units of each and its plan, without generated names. `exports`: address and attribute of each export
+    that a planned batch consumes → its keyed hash (`exports.hash_of`). `deferred`: units that are planned later.
+    `source`, `engine`, `variables` as of `digest`; `providers`: provider → version and package hash; `identity`: digest of
+    environment and cloud identity; `policies`: digest of their inputs. FormatError when a unit, an address or an output
+    is in two batches.
+    """
+    chain = list(batches)
+    units = [*(unit for names, _ in chain for unit in names), *deferred]
+    changes = [item for _, plan in chain for item in plan.resource_changes]
+    outputs = [item for _, plan in chain for item in plan.output_changes.items()]
+    for places in (units, [_place(item) for item in changes], [name for name, _ in outputs]):
+        if len(set(places)) != len(places):
+            raise FormatError("two batches of a chain plan the same")
+    documents = [plan.document for _, plan in chain]
+    covered = {
+        "chain": SCHEMA,
+        "units": sorted(units),
+        "deferred": sorted(deferred),
+        "resource_changes": [_counted(item) for item in sorted(changes, key=_place)],
+        "output_changes": dict(outputs),
+        "deferred_changes": sorted((item for one in documents for item in one["deferred_changes"]), key=exact.dumps),
+        "status": [_status(documents, name) for name in ("applyable", "complete", "errored")],
+        "other": sorted([name, item] for one in documents for name, item in one["other"].items()),
+        "exports": sorted([address, name or "", name is None, hashed] for (address, name), hashed in exports.items()),
+        "source": source, "engine": engine, "variables": variables, "providers": dict(providers or {}),
+        "identity": identity, "policies": policies,
+    }  # fmt: skip
+    return hashlib.sha256(exact.dumps(exact.normal(covered))).hexdigest()
 
 
 def variables_hash(variables: Mapping[str, Any], key: bytes) -> str:
@@ -160,7 +195,7 @@ def summarize(resource_changes: Iterable[Mapping[str, Any]]) -> PlanSummary:
 
 def sensitive_values(plan_json: bytes) -> set[str]:
     """The text of every value that a plan document marks as sensitive: changes, outputs, states, variables."""
-    return set(_sensitive(_parse(plan_json)))
+    return set(of_plan(_parse(plan_json)))
 
 
 def _parse(plan_json: bytes) -> dict[str, Any]:
@@ -170,6 +205,16 @@ def _parse(plan_json: bytes) -> dict[str, Any]:
     if str(plan["format_version"]).split(".", maxsplit=1)[0] != "1":
         raise FormatError("only plan documents of format 1 can be read")
     return plan
+
+
+def _without(plan: dict[str, Any], generated: str) -> dict[str, Any]:
+    """The plan without what a cut root adds: outputs, and resources that stand for what is not known yet."""
+    resource = f"terraform_data.{generated}"
+    changes = [item for item in plan.get("resource_changes") or [] if not item["address"].startswith(resource)]
+    outputs = {
+        name: item for name, item in (plan.get("output_changes") or {}).items() if not name.startswith(generated)
+    }
+    return {**plan, "resource_changes": changes, "output_changes": outputs}
 
 
 def _resource(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
@@ -227,56 +272,13 @@ def _counted(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in _SHOWN_ONLY}
 
 
+def _status(documents: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    """What plans say of themselves, without how many said it: batches are no matter."""
+    said = {exact.dumps(document["status"].get(name)) for document in documents}
+    if name == "applyable" and b"true" in said:
+        return [True]
+    return [exact.loads(text) for text in sorted(said)]
+
+
 def _place(item: Mapping[str, Any]) -> tuple[str, str]:
     return item["address"], item["deposed"] or ""
-
-
-def _sensitive(plan: Mapping[str, Any]) -> frozenset[str]:
-    found: set[str] = set(_of_variables(plan))
-    for kind in ("resource_changes", "resource_drift"):
-        for item in plan.get(kind) or []:
-            found.update(_of_change(item["change"]))
-    for item in plan.get("deferred_changes") or []:
-        found.update(_of_change(item["resource_change"]["change"]))
-    for item in (plan.get("output_changes") or {}).values():
-        found.update(_of_change(item))
-    for values in (plan.get("planned_values") or {}, (plan.get("prior_state") or {}).get("values") or {}):
-        found.update(_of_values(values))
-    return frozenset(found)
-
-
-def _of_change(change: Mapping[str, Any]) -> Iterable[str]:
-    yield from marked(change.get("before"), change.get("before_sensitive"))
-    yield from marked(change.get("after"), change.get("after_sensitive"))
-
-
-def _of_values(values: Mapping[str, Any]) -> Iterable[str]:
-    for output in (values.get("outputs") or {}).values():
-        yield from marked(output.get("value"), output.get("sensitive"))
-    modules = [values.get("root_module") or {}]
-    while modules:
-        module = modules.pop()
-        modules += module.get("child_modules") or []
-        for resource in module.get("resources") or []:
-            yield from marked(resource.get("values"), resource.get("sensitive_values"))
-
-
-def _of_variables(plan: Mapping[str, Any]) -> Iterable[str]:
-    declared = ((plan.get("configuration") or {}).get("root_module") or {}).get("variables") or {}
-    for name, variable in (plan.get("variables") or {}).items():
-        if (declared.get(name) or {}).get("sensitive"):
-            yield from leaves(variable.get("value"))
-
-
-def marked(value: Any, marks: Any) -> Iterable[str]:
-    """The text of each leaf below a mark; `marks` is Terraform's own tree of true and empty containers."""
-    if marks is True:
-        yield from leaves(value)
-    elif isinstance(marks, dict) and isinstance(value, dict):
-        for name, mark in marks.items():
-            yield from marked(value.get(name), mark)
-    elif isinstance(marks, list) and isinstance(value, list):
-        for item, mark in zip(value, marks, strict=False):
-            yield from marked(item, mark)
-    elif marks:
-        yield from leaves(value)
