@@ -15,6 +15,7 @@ from stackly_server import ledger
 from stackly_server.access import Subject
 from stackly_server.crash import crash_point
 from stackly_server.errors import Unavailable
+from stackly_server.glancing import Glances, Value
 from stackly_server.ledger import Event, Line
 
 Connection = AsyncConnection[TupleRow]
@@ -59,6 +60,7 @@ class Database:
         self._pool = AsyncConnectionPool(
             url, min_size=2, max_size=max_size, open=False, timeout=10, kwargs={"autocommit": True}
         )
+        self._glances = Glances()
 
     async def open(self) -> None:
         """Opens the pool; Unavailable when Postgres does not answer within 10 seconds."""
@@ -88,23 +90,25 @@ class Database:
         async with self._begun("BEGIN READ ONLY", "account", str(account_id)) as conn:
             yield conn
 
-    async def glance(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]) -> list[TupleRow]:
+    async def glance(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Value]) -> list[TupleRow]:
         """The rows of one SELECT, in a read-only transaction of one account: begun, read and ended in one trip."""
         try:
             return await self._glanced(account_id, statement, values)
         except (OperationalError, PoolTimeout) as error:
             raise Unavailable("DATABASE_UNAVAILABLE", "The database does not answer.", retry_after=1.0) from error
 
-    async def _glanced(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]) -> list[TupleRow]:
+    async def _glanced(self, account_id: UUID, statement: LiteralString, values: Mapping[str, Value]) -> list[TupleRow]:
         for _ in range(self._pool.max_size):
-            async with self._pool.connection() as conn:
-                try:
-                    return await _in_one_trip(conn, account_id, statement, values)
-                except OperationalError:  # of a Postgres that was restarted: the pool makes a new one
-                    await conn.close()
-                except BaseException:  # canceled half-way too: nobody may get a connection inside a pipeline
-                    await conn.close()
-                    raise
+            conn = await self._pool.getconn()
+            try:
+                return await self._glances.look(conn, account_id, statement, values)
+            except OperationalError:  # of a Postgres that was restarted: the pool makes a new one
+                await conn.close()
+            except BaseException:  # canceled half-way too: nobody may get a connection inside a transaction
+                await conn.close()
+                raise
+            finally:
+                await self._pool.putconn(conn)
         raise OperationalError("no connection of the pool works")
 
     @asynccontextmanager
@@ -139,14 +143,3 @@ class Database:
             else:
                 return conn
         raise OperationalError("no connection of the pool works")
-
-
-async def _in_one_trip(
-    conn: Connection, account_id: UUID, statement: LiteralString, values: Mapping[str, Any]
-) -> list[TupleRow]:
-    async with conn.pipeline():
-        await conn.execute("BEGIN READ ONLY")
-        await conn.execute("SELECT set_config('stackly.account', %s, true)", (str(account_id),), prepare=True)
-        cursor = await conn.execute(statement, values, prepare=True)
-        await conn.execute("COMMIT")
-    return await cursor.fetchall()

@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,18 +16,21 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf.message import Message
 
+from stackly.options.v1 import options_pb2
 from stackly_server import limits
 from stackly_server.access import Kind, Subject, require
 from stackly_server.clock import uuid7
-from stackly_server.edge import call_log, statuses
+from stackly_server.edge import statuses
 from stackly_server.edge.answers import Answers
-from stackly_server.edge.call_log import Metrics
+from stackly_server.edge.call_log import CallLog, Metrics
+from stackly_server.edge.deadlines import Deadlines
 from stackly_server.edge.identity import PENDING, Credentials, Identifiers, metadata_of
 from stackly_server.edge.rules import Rule
 from stackly_server.edge.statuses import Refusal
 from stackly_server.errors import NotNow, StacklyError, TooMuch, Unavailable
 
 _CALL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNWATCHED = nullcontext()
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler = Callable[..., Any]
 
@@ -88,6 +91,7 @@ class Door(Protocol):
     identifiers: Identifiers
     answers: Answers
     metrics: Metrics
+    log: CallLog
     stopping: Stopping
 
 
@@ -97,6 +101,7 @@ class Call:
 
     rule: Rule
     subject: Subject
+    metadata: Mapping[str, str]
     began: float
     greeted: bool = False
 
@@ -108,6 +113,9 @@ class Entry:
         self._door = door
         self._rule = rule
         self._handler = handler
+        self._deadlines = Deadlines(rule.seconds or 0.0)
+        self._waits = rule.waits
+        self._has_certificate = rule.audience == options_pb2.AUDIENCE_WORKER
 
     def grpc_handler(self) -> "grpc.RpcMethodHandler[Any, Any]":
         """What grpc calls."""
@@ -120,18 +128,17 @@ class Entry:
     async def _unary(self, request: Any, context: Context) -> Message | bytes:
         call, refused, error = self._begin(context), None, None
         answer: Message | bytes = b""
-        limit = asyncio.timeout(self._rule.seconds)
+        limit = self._deadlines.of_this_call()
         try:
-            with self._door.stopping.watched() if self._rule.waits else nullcontext():
-                async with limit:
-                    answer = await self._answer(call, request, context)
+            with self._door.stopping.watched() if self._waits else _UNWATCHED, limit:
+                answer = await self._answer(call, request, context)
         except StacklyError as problem:
             refused = statuses.refusal(problem)
         except asyncio.CancelledError:
             self._note(call, "CANCELLED", None, None)
             raise
         except Exception as problem:  # noqa: BLE001  (the last one who can keep its text inside)
-            if limit.expired():
+            if limit.expired:
                 refused = statuses.too_late(self._rule.seconds or 0.0)
             else:
                 refused, error = statuses.fault(), problem
@@ -180,8 +187,10 @@ class Entry:
         return request
 
     async def _identify(self, call: Call, context: Context) -> None:
-        certificate = next(iter(context.auth_context().get("x509_pem_cert") or ()), b"")
-        credentials = Credentials(metadata_of(context.invocation_metadata()), certificate)
+        certificate = b""
+        if self._has_certificate:
+            certificate = next(iter(context.auth_context().get("x509_pem_cert") or ()), b"")
+        credentials = Credentials(call.metadata, certificate)
         subject = await self._door.identifiers.identify(self._rule.audience, self._door.served, credentials)
         if subject.pending and self._rule.path not in PENDING:
             raise NotNow("CAPABILITY_MISMATCH", "Answer the challenge first, then rotate the certificate.")
@@ -193,16 +202,20 @@ class Entry:
             yield self._allowed(call.subject, sent)
 
     def _begin(self, context: Context) -> Call:
-        asked = metadata_of(context.invocation_metadata()).get("x-request-id", "")
-        call_id = asked if _CALL_ID.fullmatch(asked) else str(uuid7())
+        metadata = metadata_of(context.invocation_metadata())
+        asked = metadata.get("x-request-id")
+        call_id = asked if asked and _CALL_ID.fullmatch(asked) else str(uuid7())
         self._door.metrics.running += 1
         subject = Subject(Kind.ANONYMOUS, actor="anonymous", method=self._rule.path, call_id=call_id)
-        return Call(self._rule, subject, time.monotonic())
+        return Call(self._rule, subject, metadata, time.monotonic())
 
     async def _end(self, call: Call, context: Context, refused: Refusal | None, error: Exception | None) -> None:
+        """Headers of their own cost a trip through grpc, a tenth of a small call: a good answer has its id in trailers."""
         self._note(call, refused.code.name if refused else "OK", refused, error)
-        await _send_initial(call, context, refused)
-        if refused is not None:
+        if refused is None:
+            context.set_trailing_metadata((("x-request-id", call.subject.call_id),))
+        else:
+            await _send_initial(call, context, refused)
             details = ("grpc-status-details-bin", refused.status().SerializeToString())
             await context.abort(refused.code, refused.message, (details,))
 
@@ -211,7 +224,10 @@ class Entry:
         self._door.metrics.running -= 1
         self._door.metrics.count(self._rule.path, code, seconds)
         reason, incident = (refused.reason, refused.incident) if refused else ("", "")
-        call_log.note(call.subject, code, reason, seconds, incident, error)
+        if error is None:
+            self._door.log.note(call.subject, code, reason, seconds, incident)
+        else:
+            self._door.log.fault(call.subject, code, reason, seconds, incident, error)
 
 
 async def _send_initial(call: Call, context: Context, refused: Refusal | None) -> None:

@@ -17,7 +17,7 @@ from stackly.options.v1 import options_pb2
 from stackly_server import limits
 from stackly_server.edge import identity, statuses
 from stackly_server.edge.answers import Answers
-from stackly_server.edge.call_log import Metrics
+from stackly_server.edge.call_log import CallLog, Metrics
 from stackly_server.edge.door import Entry, Stopping
 from stackly_server.edge.identity import Credentials, Identifiers
 from stackly_server.edge.rules import MissingRuleError, Rule, rules_of
@@ -50,6 +50,7 @@ class Listener:
     identifiers: Identifiers
     answers: Answers
     metrics: Metrics = field(default_factory=Metrics)
+    log: CallLog = field(default_factory=CallLog)
     stopping: Stopping = field(default_factory=Stopping)
 
     def handlers(self, mount: Mount) -> tuple[grpc.GenericRpcHandler, list[Rule]]:
@@ -74,9 +75,10 @@ class ApiServer:
 
     def __init__(self, identifiers: Identifiers, answers: Answers) -> None:
         self.metrics = Metrics()
+        self._log = CallLog()
         self._stopping = Stopping()
-        self._public = Listener(identity.PUBLIC, identifiers, answers, self.metrics, self._stopping)
-        self._workers = Listener(identity.WORKERS, identifiers, answers, self.metrics, self._stopping)
+        self._public = Listener(identity.PUBLIC, identifiers, answers, self.metrics, self._log, self._stopping)
+        self._workers = Listener(identity.WORKERS, identifiers, answers, self.metrics, self._log, self._stopping)
         self._servers: list[grpc.aio.Server] = []
         self._health = health_aio.HealthServicer()
 
@@ -114,6 +116,7 @@ class ApiServer:
         await asyncio.sleep(drain)
         self._stopping.stop()
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
+        self._log.flush()
 
     def _mount(self, server: grpc.aio.Server, listener: Listener, mounts: Sequence[Mount]) -> None:
         for mount in mounts:

@@ -9,13 +9,18 @@ from stackly_server.access import Batch
 from stackly_server.database import Database
 from stackly_server.runs.model import Approval, Plan, Run, RunType, Status, Trigger
 
-_RUN = tuple(Run.__dataclass_fields__)
-_PLAN = tuple(Plan.__dataclass_fields__)
+_UNSEEN_RUN: dict[str, Any] = {"variables": {}, "secret_variables": None}
+_UNSEEN_PLAN: dict[str, Any] = {"output_changes": []}
+_RUN = tuple(name for name in Run.__dataclass_fields__ if name not in _UNSEEN_RUN)
+_PLAN = tuple(name for name in Plan.__dataclass_fields__ if name not in _UNSEEN_PLAN)
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A run, its newest plan, the words given on it, the names of its namespace and worker."""
+    """A run, its newest plan, the words given on it, the names of its namespace and worker.
+
+    What may be large and is not shown is left out, as if there were none: the run's variables, the plan's outputs.
+    """
 
     run: Run
     plan: Plan | None
@@ -69,7 +74,7 @@ def _glance(row: tuple[Any, ...]) -> Glance:
     run, plan = row[3 : 3 + len(_RUN)], row[3 + len(_RUN) :]
     return Glance(
         run=_run(dict(zip(_RUN, run, strict=True))),
-        plan=Plan(*plan) if plan[0] is not None else None,
+        plan=Plan(**dict(zip(_PLAN, plan, strict=True)), **_UNSEEN_PLAN) if plan[0] is not None else None,
         approvals=tuple(_approval(word) for word in words or ()),
         namespace=namespace,
         worker=worker,
@@ -78,7 +83,8 @@ def _glance(row: tuple[Any, ...]) -> Glance:
 
 def _run(row: dict[str, Any]) -> Run:
     row["type"], row["trigger"], row["status"] = RunType(row["type"]), Trigger(row["trigger"]), Status(row["status"])
-    return Run(**{**row, "suspects": tuple(row["suspects"])})
+    row["suspects"] = tuple(row["suspects"])
+    return Run(**row, **_UNSEEN_RUN)
 
 
 def _approval(word: dict[str, Any]) -> Approval:

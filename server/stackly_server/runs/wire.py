@@ -1,7 +1,7 @@
 """Runs as messages: dataclass to message and back, nothing else."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +11,8 @@ from stackly_server.runs.model import BatchRow, NewRun, Plan, RunType, Status
 from stackly_server.runs.service import Shown
 from stackly_server.stacks.variables import Variables, check_variables
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_SECONDS = 86_400
 _OUTCOMES = {
     Status.PLANNED_AND_FINISHED: runs_pb2.RUN_OUTCOME_SUCCEEDED,
     Status.APPLIED: runs_pb2.RUN_OUTCOME_SUCCEEDED,
@@ -31,11 +33,12 @@ _STEP_STATUS = {
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
     """A moment as a message; None stays unset."""
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+    return None if moment is None else _timestamp(moment)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    since = moment - _EPOCH  # as `FromDatetime` does, at a quarter of its price
+    return Timestamp(seconds=since.days * _DAY_SECONDS + since.seconds, nanos=since.microseconds * 1000)
 
 
 def new_run_from_proto(run: runs_pb2.Run) -> NewRun:
@@ -83,7 +86,7 @@ def run_to_proto(shown: Shown) -> runs_pb2.Run:
         workflow_id=_workflow_id(shown), created_at=timestamp(run.created_at), updated_at=timestamp(run.updated_at),
     )  # fmt: skip
     for status, moment in run.status_times.items():
-        message.status_times[status].FromDatetime(datetime.fromisoformat(moment))
+        message.status_times[status].CopyFrom(_timestamp(datetime.fromisoformat(moment)))
     return message
 
 

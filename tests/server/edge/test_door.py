@@ -13,6 +13,7 @@ from api import details, reason, status_of
 from stackly.v1 import events_service_pb2 as events
 from stackly_server import errors, limits
 from stackly_server.access import Kind, Subject
+from stackly_server.edge import deadlines
 from waiting import until
 
 LIST = events.ListEventsRequest(parent="accounts/dev")
@@ -84,7 +85,7 @@ async def test_the_call_id_goes_round(provoked: Any) -> None:
     async def id_of(sent: str) -> tuple[str, str]:
         call = provoked.events.ListEvents(LIST, metadata=(*provoked.signed_in, ("x-request-id", sent)))
         await call
-        return dict(await call.initial_metadata())["x-request-id"], provoked.behaviour.subjects[-1].call_id
+        return dict(await call.trailing_metadata())["x-request-id"], provoked.behaviour.subjects[-1].call_id
 
     assert await id_of("abc-1") == ("abc-1", "abc-1")
     told, seen = await id_of("no spaces allowed")
@@ -100,7 +101,7 @@ async def test_the_handler_gets_the_caller(provoked: Any) -> None:
 
 
 async def test_a_call_that_takes_too_long(provoked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio, "timeout", lambda _seconds: _TIMEOUT(0.01))
+    monkeypatch.setattr(deadlines.Deadlines, "add", _soon)
     provoked.behaviour.unary = lambda *_: asyncio.Event().wait()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await provoked.events.ListEvents(LIST, metadata=provoked.signed_in)
@@ -108,7 +109,8 @@ async def test_a_call_that_takes_too_long(provoked: Any, monkeypatch: pytest.Mon
     assert "30 seconds" in str(caught.value.details())
 
 
-_TIMEOUT = asyncio.timeout
+def _soon(_all: deadlines.Deadlines, deadline: deadlines.Deadline, loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_later(0.01, deadline.expire)
 
 
 async def test_a_time_out_inside_is_a_fault(provoked: Any) -> None:

@@ -32,3 +32,31 @@ async def test_a_look_that_fails_leaves_the_pool_usable_and_sees_one_account(des
         assert await database.glance(tenant, "SELECT current_setting('stackly.account'), %(n)s::int", {"n": 1}) == [
             (str(tenant), 1)
         ]
+
+
+async def test_a_look_finds_its_statement_again_after_a_rollback(desk: Desk) -> None:
+    database, tenant = desk.world.ground.database, desk.me.tenant
+    for turn in range(3):
+        for _ in range(20):
+            assert await database.glance(tenant, "SELECT %(n)s::int", {"n": turn}) == [(turn,)]
+        for _ in range(20):  # each connection of the pool
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await _rolled_back(desk)
+
+
+async def _rolled_back(desk: Desk) -> None:
+    """Psycopg forgets all that is prepared when it rolls back, if it prepared something itself."""
+    async with desk.world.ground.database.read(desk.me.tenant) as conn:
+        await conn.execute("SELECT 1", prepare=True)
+        await conn.execute("SELECT 1 / 0")
+
+
+@pytest.mark.parametrize("word", ["it's", "a\\'b", "%(n)s", "$1; SELECT 2 --", "ä\n"])
+async def test_a_look_asks_with_any_word(desk: Desk, word: str) -> None:
+    asked = desk.world.ground.database.glance(desk.me.tenant, "SELECT %(word)s::text, %(word)s::text", {"word": word})
+    assert await asked == [(word, word)]
+
+
+async def test_a_look_refuses_a_word_that_postgres_cannot_hold(desk: Desk) -> None:
+    with pytest.raises(psycopg.DataError):
+        await desk.world.ground.database.glance(desk.me.tenant, "SELECT %(word)s::text", {"word": "a\0b"})
