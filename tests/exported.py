@@ -14,7 +14,9 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=8).map(lambda text: unico
 NAMES = st.one_of(st.sampled_from(["a", "b_c", "d-e", "for", "null", "${x}", "%{if}", 'q"', "a b", ""]), TEXTS)
 NUMBERS = st.one_of(
     st.integers(-(10**40), 10**40),
-    st.builds(lambda digits, exponent: Decimal(digits).scaleb(exponent), st.integers(-(10**25), 10**25), st.integers(-40, 40)),
+    st.builds(
+        lambda digits, exponent: Decimal(digits).scaleb(exponent), st.integers(-(10**25), 10**25), st.integers(-40, 40)
+    ),
 ).map(exact.number)
 PRIMITIVES = st.sampled_from(["string", "number", "bool"])
 

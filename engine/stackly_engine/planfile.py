@@ -46,8 +46,12 @@ def outputs(plan_file: bytes) -> Mapping[str, PlannedOutput]:
             (change,) = protobuf.messages(output, 2)
             if protobuf.integer(change, 1) != _DELETE:
                 found[name.decode()] = _output(change)
-    except (MessageError, FormatError, ValueError) as error:
-        raise error if isinstance(error, PlanFormatError) else PlanFormatError(f"the plan file: {error}") from None
+    except PlanFormatError:
+        raise
+    except (MessageError, FormatError) as error:
+        raise PlanFormatError(f"the plan file: {error}") from None
+    except ValueError:  # a name that is no UTF-8, a field that must stand once; a value may be in the message
+        raise PlanFormatError("the plan file: an output is of unknown form") from None
     return found
 
 
