@@ -1,0 +1,203 @@
+"""Apply a planned chain with Terraform: the engine decides step by step, here is what each step does to disk."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from stackly_engine import exact, slices
+from stackly_engine.applying import Applied, Applying, Left, Step
+from stackly_engine.command import batch, state
+from stackly_engine.command.batch import Job, Planned
+from stackly_engine.command.chain import Chain, Piece
+from stackly_engine.command.known import Known
+from stackly_engine.command.store import Begun
+from stackly_engine.coverage import Finding, uncovered
+from stackly_engine.cutting import cut
+from stackly_engine.exports import Recorded, planned, recorded, to_document
+from stackly_engine.marks import some
+from stackly_engine.pending import changed
+
+
+class Fate(StrEnum):
+    """How a batch ended."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"  # its plan had nothing to do: no apply
+    DROPPED = "dropped"  # what it was planned for did not come true
+    FAILED = "failed"
+    UNCOVERED = "not covered"  # its plan with real values does more than was shown
+    DEFERRED = "deferred"  # it could not be planned before: plan again
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of one batch: `output` is Terraform's, `findings` what was not covered, `plan` what was or would be applied."""
+
+    units: tuple[str, ...]
+    fate: Fate
+    output: str = ""
+    findings: tuple[Finding, ...] = ()
+    plan: Planned | None = None
+
+
+class Apply:
+    """The batches of a chain on their way; this thread decides and records, others wait for Terraform."""
+
+    def __init__(self, known: Known, chain: Chain, tell: Callable[[Ended], None]) -> None:
+        self.known, self.chain, self.tell = known, chain, tell
+        self.applying = Applying(known.facts, chain.outcome)
+        self.pieces = {tuple(sorted(piece.units)): piece for piece in chain.pieces}
+        self.running: dict[Future[Ended], Piece] = {}
+        self.unfinished = False
+
+    def run(self) -> bool:
+        """Apply everything that can be; True when all of it came out as planned."""
+        with ThreadPoolExecutor(self.known.workers) as pool:
+            while self.start_all(pool) or self.running:
+                if self.running:
+                    done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                    for future in sorted(done, key=lambda one: self.running[one].units):
+                        self.end(self.running.pop(future), future.result())
+        return all(status in _GOOD for status in self.applying.statuses.values())
+
+    @property
+    def asks(self) -> bool:
+        """Whether something is left that has to be planned, and approved, once more."""
+        return self.unfinished or bool(self.applying.surprises())
+
+    def start_all(self, pool: ThreadPoolExecutor) -> bool:
+        """Start what is ready; True when something was, so that others may be ready now."""
+        ready = () if self.known.shell.processes.stopping else self.applying.ready()
+        for units in ready:
+            self.start(pool, self.pieces[units])
+        return bool(ready)
+
+    def start(self, pool: ThreadPoolExecutor, piece: Piece) -> None:
+        step = self.applying.step(piece.units)
+        if step is Step.DROP:
+            self.applying.drop(piece.units)
+            self.tell(Ended(piece.units, Fate.DROPPED))
+            return
+        self.applying.start(piece.units)
+        if step is Step.ASK or piece.planned is None:
+            self.applying.failed(piece.units)
+            self.unfinished = True
+            self.tell(Ended(piece.units, Fate.DEFERRED))
+            return
+        again = None if step is Step.SAVED and not piece.stands_in else self.job(piece)
+        self.running[pool.submit(self.carry_out, piece.units, piece.planned, again)] = piece
+
+    def job(self, piece: Piece) -> Job:
+        """The same batch with real values."""
+        known, units = self.known, piece.units
+        made = cut(known.graph, units, known.exports)
+        replaced = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
+        return Job(
+            units, made, state.part(known, units), state.declared(known.graph, units), replaced, len(self.running) + 1
+        )
+
+    def carry_out(self, units: tuple[str, ...], approved: Planned, again: Job | None) -> Ended:
+        """In a thread of its own: plan again where that is needed, hold it to what was shown, apply."""
+        plan = approved
+        if again is not None:
+            plan = batch.plan(self.known.shell, again)
+            if plan.error:
+                return Ended(units, Fate.FAILED, plan.error)
+            findings = uncovered(approved.document, plan.document)
+            if findings:
+                return Ended(units, Fate.UNCOVERED, findings=findings)
+        if _quiet(plan.document, plan.cut.prefix) and _known(self.planned(plan)):
+            return Ended(units, Fate.UNCHANGED, plan=plan)
+        space = plan.space
+        self.known.store.begin(Begun(space.folder, space.aside, state.share(self.known, units).to_bytes()), units)
+        done = batch.apply(self.known.shell, plan, len(self.running))
+        return Ended(units, Fate.APPLIED if done.code == 0 else Fate.FAILED, done.output, plan=plan)
+
+    def end(self, piece: Piece, ended: Ended) -> None:
+        """Take in what a batch left, however it ended; only a good end is recorded."""
+        left = self.left(ended)
+        if left is not None:
+            take_in(self.known, piece.units, left)
+        if ended.plan is None or ended.fate is Fate.FAILED:
+            self.applying.failed(piece.units)
+        elif left is not None:
+            self.record(ended, ended.plan, recorded(self.known.graph, piece.units, left))
+        else:
+            self.record(ended, ended.plan, self.planned(ended.plan))
+        for plan in {id(plan): plan for plan in (piece.planned, ended.plan) if plan is not None}.values():
+            self.known.store.end(plan.space.folder)
+            plan.space.remove()
+        self.unfinished |= ended.fate is Fate.UNCOVERED
+        self.tell(ended)
+
+    def left(self, ended: Ended) -> dict[str, Any] | None:
+        """The state document that Terraform wrote, if it was started."""
+        if ended.plan is None or ended.fate not in {Fate.APPLIED, Fate.FAILED}:
+            return None
+        path = ended.plan.space.state_file(self.known.shell.terraform_workspace)
+        return slices.parse(path.read_bytes()) if path.exists() else None
+
+    def planned(self, plan: Planned) -> Recorded:
+        return planned(self.known.graph, plan.units, plan.plan_bytes, self.known.exports)
+
+    def record(self, ended: Ended, plan: Planned, exports: Recorded) -> None:
+        known = self.known
+        moved = changed(plan.document, plan.cut.prefix) if ended.fate is Fate.APPLIED else frozenset[str]()
+        left = {unit: self.left_by(unit, moved) for unit in ended.units}
+        records = self.applying.succeeded(ended.units, known.all_hashes(exports), left)
+        known.records.update(records)
+        known.exports.update(exports)
+        documents = {
+            (address, name): exact.dumps(to_document({address: {name: export}}))
+            for address, named in exports.items()
+            for name, export in named.items()
+        }
+        known.store.learn(records={unit: one.to_bytes() for unit, one in records.items()}, exports=documents)
+
+    def left_by(self, unit: str, moved: frozenset[str]) -> Left:
+        tops = state.tops(self.known, (unit,))
+        digests = {top: self.known.slices[top] for top in sorted(tops) if top in self.known.slices}
+        return Left(digests, bool(moved & tops), datetime.now(UTC))
+
+
+def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
+    """Put a batch's state into the stack's, on disk before anything is said about it."""
+    document = state.merged(known.document, state.share(known, units), left)
+    known.document = state.settled(document, known.dependencies)
+    known.slices = state.digests(known.document)
+    state.store(state.path_of(known.shell.project.root, known.shell.terraform_workspace), known.document)
+
+
+def _quiet(plan: Mapping[str, Any], prefix: str) -> bool:
+    """Whether an apply would leave the state as it is; with data sources or checks it may not, so those are applied."""
+    changes = [change for change in plan.get("resource_changes") or [] if not change["name"].startswith(prefix)]
+    still = all(
+        change["change"]["actions"] == ["no-op"]
+        and "previous_address" not in change
+        and "importing" not in change["change"]
+        for change in changes
+    )
+    outputs = (change for name, change in (plan.get("output_changes") or {}).items() if not name.startswith(prefix))
+    others = ("resource_drift", "deferred_changes", "checks", "action_invocations")
+    data = any(change["mode"] == "data" for change in changes) or _reads(plan.get("prior_state") or {})
+    return still and not data and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
+
+
+def _reads(prior: Mapping[str, Any]) -> bool:
+    waiting = [prior.get("values", {}).get("root_module", {})]
+    while waiting:
+        module = waiting.pop()
+        if any(resource["mode"] == "data" for resource in module.get("resources") or []):
+            return True
+        waiting.extend(module.get("child_modules") or [])
+    return False
+
+
+def _known(exports: Recorded) -> bool:
+    return not any(some(export.unknown) for named in exports.values() for export in named.values())
+
+
+_GOOD = frozenset({Applied.APPLIED, Applied.DROPPED, Applied.SKIPPED})

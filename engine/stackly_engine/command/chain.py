@@ -1,0 +1,235 @@
+"""The plan of the whole chain before anything is applied: batches in waves, planned exports handed down."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from stackly_engine import ordering
+from stackly_engine.batches import batches
+from stackly_engine.command import batch, state
+from stackly_engine.command.batch import Job, Planned
+from stackly_engine.command.known import Known
+from stackly_engine.coupling import Couple, coupled
+from stackly_engine.cutting import Cut, cut
+from stackly_engine.exports import Recorded, planned, unknown_of
+from stackly_engine.pending import changed, pending
+from stackly_engine.records import Place
+from stackly_engine.schedule import UNKNOWN, Outcome, Planning
+
+Units = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One batch of the chain. Deferred: it can only be planned after what it needs is applied, and has no plan."""
+
+    units: tuple[str, ...]
+    exports: Recorded
+    planned: Planned | None = None
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        return self.planned.document if self.planned is not None else {}
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the plan holds a resource of ours, in place of a value not known yet: such a plan is never applied."""
+        changes = self.document.get("resource_changes") or []
+        prefix = self.planned.cut.prefix if self.planned is not None else ""
+        return any(change["name"].startswith(prefix) for change in changes)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """All batches in an order in which they may be applied, and what was decided about every unit."""
+
+    pieces: tuple[Piece, ...]
+    outcome: Outcome
+    errors: Mapping[tuple[str, ...], str]
+    couples: tuple[Couple, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether an apply would do anything."""
+        return any(
+            piece.planned is None
+            or any(one["change"]["actions"] != ["no-op"] for one in piece.document.get("resource_changes") or [])
+            for piece in self.pieces
+        )
+
+    def close(self) -> None:
+        """Remove the folders of all batches."""
+        for piece in self.pieces:
+            if piece.planned is not None:
+                piece.planned.space.remove()
+
+
+@dataclass
+class _Joined:
+    """What must run as one, learned from attempts; `tried` maps a set joined for a deferral to the batch it was for."""
+
+    sets: list[Units]
+    tried: dict[Units, Units] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
+    couples: list[Couple] = field(default_factory=list)
+    plans: dict[tuple[object, ...], Planned] = field(default_factory=dict)
+
+
+def plan_chain(known: Known) -> Chain:
+    """Plan until no two batches must be one; a plan whose inputs did not change is used again."""
+    joined = _Joined(list(known.routes.together))
+    while True:
+        attempt = _Attempt(known, joined)
+        attempt.run()
+        if not attempt.again and not attempt.couple() and not attempt.join():
+            chain = attempt.chain()
+            _remove_unused(joined, chain)
+            return chain
+
+
+def _remove_unused(joined: _Joined, chain: Chain) -> None:
+    used = {id(piece.planned) for piece in chain.pieces}
+    for one in joined.plans.values():
+        if id(one) not in used:
+            one.space.remove()
+
+
+class _Attempt:
+    """One way through the units with what is known to belong together."""
+
+    def __init__(self, known: Known, joined: _Joined) -> None:
+        self.known, self.joined = known, joined
+        self.planning = Planning(known.facts)
+        self.upstream = self.planning.upstream
+        self.sizes = state.sizes(known)
+        self.pieces: list[Piece] = []
+        self.errors: dict[tuple[str, ...], str] = {}
+        self.changed: set[str] = set()
+        self.again = False
+        self.started = False
+
+    def run(self) -> None:
+        running: dict[Future[Planned], tuple[str, ...]] = {}
+        with ThreadPoolExecutor(self.known.workers) as pool:
+            while not self.planning.done and not (self.again and not running):
+                for units in self.startable() if not self.again else ():
+                    self.start(pool, running, units)
+                if not running:
+                    continue
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=lambda one: running[one]):
+                    self.settle(running.pop(future), future.result())
+
+    def startable(self) -> list[tuple[str, ...]]:
+        known = self.known
+        definite = self.planning.definite()
+        if not definite:
+            return []
+        found = batches(
+            self.upstream, definite, maybe=self.planning.maybe(), together=self.joined.sets, sizes=self.sizes,
+            price=known.price, workers=known.workers,
+        )  # fmt: skip
+        if found.whole is not None and self.started:
+            hull = tuple(sorted(self.hull(definite)))
+            return [hull] if self.planning.ready(hull) else []
+        return [one.units for one in found.batches if self.planning.ready(one.units)]
+
+    def start(
+        self, pool: ThreadPoolExecutor, running: dict[Future[Planned], tuple[str, ...]], units: tuple[str, ...]
+    ) -> None:
+        self.started = True
+        self.planning.start(units)
+        if self.joined.deferred & set(units):
+            self.defer(units)
+            return
+        job, key = self.job(units, max(1, len(running) + 1))
+        running[pool.submit(self.plan, job, key)] = units
+
+    def plan(self, job: Job, key: tuple[object, ...]) -> Planned:
+        if key not in self.joined.plans:
+            self.joined.plans[key] = batch.plan(self.known.shell, job)
+        return self.joined.plans[key]
+
+    def job(self, units: tuple[str, ...], width: int) -> tuple[Job, tuple[object, ...]]:
+        known = self.known
+        awaits = pending(known.graph, self.changed)
+        made = cut(known.graph, units, self.exports(), pending=awaits)
+        replace = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
+        document = state.part(known, units)
+        job = Job(units, made, document, state.declared(known.graph, units), replace, width)
+        return job, (units, made.generated, made.variables, tuple(made.files.items()), replace, document)
+
+    def settle(self, units: tuple[str, ...], result: Planned) -> None:
+        if result.error:
+            self.fail(units, result)
+            return
+        known = self.known
+        exports = planned(known.graph, units, result.plan_bytes, known.exports)
+        moved = changed(result.document, result.cut.prefix)
+        self.pieces.append(Piece(units, exports, result))
+        self.changed |= moved
+        for unit in units:
+            tops = state.tops(known, (unit,))
+            mine = known.all_hashes({address: exports[address] for address in exports if address in tops})
+            self.planning.planned(unit, mine, changes=bool(moved & tops))
+
+    def fail(self, units: tuple[str, ...], result: Planned) -> None:
+        """An error beside unknown inputs may be one that the whole root does not have: plan it with what it waits for."""
+        key = frozenset(units)
+        unknown = {
+            self.known.graph.owner[place[0]] for place, digest in self.consumed(result.cut).items() if digest == UNKNOWN
+        }
+        result.space.remove()
+        if key in self.joined.tried:
+            self.joined.deferred |= self.joined.tried[key]
+            self.joined.sets.remove(key)
+            self.again = True
+        elif unknown:
+            hull = self.hull(key | unknown)
+            self.joined.tried[hull] = key
+            self.joined.sets.append(hull)
+            self.again = True
+        else:
+            self.errors[units] = result.error
+            for unit in units:
+                self.planning.failed(unit)
+
+    def defer(self, units: tuple[str, ...]) -> None:
+        self.pieces.append(Piece(units, unknown_of(self.known.graph, units)))
+        for unit in units:
+            self.planning.deferred(unit)
+
+    def couple(self) -> bool:
+        """Join what must be destroyed in one order; True when that is new."""
+        known = self.known
+        plans = {piece.units: piece.document for piece in self.pieces if piece.planned is not None}
+        owner = {unit: piece.units for piece in self.pieces for unit in piece.units}
+        found = coupled(known.graph, plans, known.document, known.dependencies, known.routes.slices)
+        apart = [one for one in found if owner.get(one.first, one.first) != owner.get(one.second, one.second)]
+        self.joined.couples.extend(apart)
+        self.joined.sets.extend(self.hull((one.first, one.second)) for one in apart)
+        return bool(apart)
+
+    def join(self) -> bool:
+        """Join impure units with what they wait for: planned again at the apply they would come out otherwise."""
+        found = [one for one in self.planning.joins() if one not in self.joined.sets]
+        self.joined.sets.extend(found)
+        return bool(found)
+
+    def hull(self, units: Iterable[str]) -> Units:
+        return frozenset(ordering.between(self.upstream, units))
+
+    def exports(self) -> Recorded:
+        """What is recorded, and over it what this attempt planned."""
+        found = dict(self.known.exports)
+        for piece in self.pieces:
+            found.update(piece.exports)
+        return found
+
+    def consumed(self, made: Cut) -> dict[Place, str]:
+        exports = self.exports()
+        return self.known.all_hashes({address: exports[address] for address in made.external if address in exports})
+
+    def chain(self) -> Chain:
+        return Chain(tuple(self.pieces), self.planning.outcome(), self.errors, tuple(self.joined.couples))

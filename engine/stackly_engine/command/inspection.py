@@ -1,0 +1,174 @@
+"""Read a root and everything that a run of it is made from; `init` only when something that it reads has changed."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stackly_engine import exact
+from stackly_engine.command import state, variables
+from stackly_engine.command.batch import Shell
+from stackly_engine.command.known import Known
+from stackly_engine.command.project import Project
+from stackly_engine.command.store import Store
+from stackly_engine.command.tool import ToolError
+from stackly_engine.configuration import Configuration
+from stackly_engine.dependencies import dependencies
+from stackly_engine.exports import Recorded, from_document
+from stackly_engine.fingerprints import Context, all_parts
+from stackly_engine.graph import Graph, build
+from stackly_engine.moves import Routes, replaced, routes
+from stackly_engine.pricing import Price
+from stackly_engine.reasons import FORCED, MOVED, Reason
+from stackly_engine.records import Record
+from stackly_engine.schedule import Freshness
+from stackly_engine.source import Kind
+
+_BUILTIN = "terraform.io/builtin/terraform"  # of terraform_data and terraform_remote_state: part of the tool itself
+# Set by shells and terminals; a provider does not read them. Everything else of the environment is an input of a unit.
+_OF_THE_TERMINAL = frozenset({
+    "PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PS1", "SSH_TTY", "SSH_CONNECTION", "SSH_CLIENT",
+    "WINDOWID", "TMUX", "TMUX_PANE", "STY", "TERM_PROGRAM", "TERM_SESSION_ID", "COLORTERM", "LS_COLORS", "HISTFILE",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks of a run."""
+
+    replace: tuple[str, ...] = ()
+    refresh: bool = False
+    workers: int = 2
+    whole: bool = False
+    price: Price = field(default_factory=Price)
+
+
+def initialized(shell: Shell, store: Store) -> None:
+    """Run `init` when modules or providers are not installed as the code asks; a kept digest says whether they are."""
+    project = shell.project
+    asked = _asked(project)
+    ready = (project.root / ".terraform").is_dir() and store.facts().get("init", b"").decode() == asked
+    if ready:
+        return
+    done = shell.run(project.root, "init", "-input=false", "-no-color", "-backend=false")
+    if done.code:
+        raise ToolError(done.output.strip())
+    fresh = Project(project.root, project.product)
+    store.learn(facts={"init": _asked(fresh).encode()})
+
+
+def known(shell: Shell, store: Store, options: Options) -> Known:
+    """Everything that one run is made from."""
+    project = shell.project
+    graph = build(project.configuration)
+    document = state.load(state.path_of(project.root, shell.terraform_workspace), shell.tool.version)
+    facts = store.facts()
+    key = facts.get("key") or secrets.token_bytes(32)
+    store.learn(facts={"key": key})
+    found = routes(graph, document)
+    replace = replaced(graph, document, options.replace)
+    return Known(
+        shell=shell, store=store, graph=graph, dependencies=dependencies(project.configuration),
+        parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
+        price=options.price, workers=options.workers, document=document, slices=state.digests(document),
+        records={unit: Record.from_bytes(data) for unit, data in store.records().items()},
+        exports=_exports(store), forced=_forced(graph, document, found, replace, options), replace=replace,
+    )  # fmt: skip
+
+
+def context(shell: Shell, key: bytes) -> Context:
+    """What counts for every unit; secret things as keyed hashes."""
+    project = shell.project
+    given = variables.texts(project.root, shell.given, shell.cwd, shell.env)
+    seen = {
+        name: value
+        for name, value in shell.env.items()
+        if name not in _OF_THE_TERMINAL and not name.startswith("TF_VAR_")
+    }
+    return Context(
+        version=f"{shell.tool.product.value} {shell.tool.version}",
+        environment=_keyed(
+            key, exact.dumps({**seen, "workspace": shell.terraform_workspace, "root": str(project.root)})
+        ),
+        source=project.digest,
+        variables={name: _keyed(key, name.encode() + b"\0" + value) for name, value in given.items()},
+        packages={_BUILTIN: shell.tool.version, **dict(_packages(project.root))},
+        trees=project.trees,
+    )
+
+
+def _keyed(key: bytes, data: bytes) -> str:
+    return hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def _packages(root: Path) -> Iterator[tuple[str, str]]:
+    """Provider address → what is installed: version, platform, and size and time of the files."""
+    providers = root / ".terraform" / "providers"
+    for package in sorted(providers.glob("*/*/*/*/*")) if providers.is_dir() else ():
+        host, namespace, name = package.relative_to(providers).parts[:3]
+        files = sorted(path for path in package.resolve().rglob("*") if path.is_file())
+        facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        text = f"{package.relative_to(providers)} {facts}"
+        yield f"{host}/{namespace}/{name}", hashlib.sha256(text.encode()).hexdigest()
+
+
+def _exports(store: Store) -> Recorded:
+    found: Recorded = {}
+    for data in store.exports().values():
+        for address, named in from_document(exact.loads(data)).items():
+            found.setdefault(address, {}).update(named)
+    return found
+
+
+def _forced(
+    graph: Graph, document: Mapping[str, Any], found: Routes, replace: Mapping[str, tuple[str, ...]], options: Options
+) -> dict[str, tuple[Reason, ...]]:
+    """Reasons that do not come from the code: what was asked for, what the state says is not whole, what moves."""
+    reasons: dict[str, list[Reason]] = {}
+    for unit in graph.units if options.refresh else ():
+        reasons.setdefault(unit, []).append(Reason(FORCED, "refresh"))
+    for unit, addresses in replace.items():
+        reasons.setdefault(unit, []).extend(Reason(FORCED, f"replace {address}") for address in addresses)
+    for resource in document.get("resources") or []:
+        hurt = [one for one in resource.get("instances") or [] if one.get("status") == "tainted" or "deposed" in one]
+        owner = graph.owner_of(
+            f"{resource['module']}." if resource.get("module") else f"{resource['type']}.{resource['name']}"
+        )
+        if hurt and owner is not None:
+            reasons.setdefault(owner, []).append(Reason(FORCED, f"{resource['type']}.{resource['name']} is not whole"))
+    for block in sorted(found.used):
+        reasons.setdefault(found.blocks[block], []).append(Reason(MOVED, _moved(graph, block)))
+    return {unit: tuple(items) for unit, items in reasons.items()}
+
+
+def _moved(graph: Graph, block: str) -> str:
+    attributes = graph.configuration.root.nodes[block].block.attributes
+    return f"{attributes['from'].text} to {attributes['to'].text}"
+
+
+def _asked(project: Project) -> str:
+    """What `init` reads of the code: calls, settings, which providers there are, and the lock file."""
+    asked = hashlib.sha256(project.lock_file)
+    for text in _init_texts(project.configuration):
+        asked.update(text.encode() + b"\0")
+    return asked.hexdigest()
+
+
+def _init_texts(configuration: Configuration) -> Iterator[str]:
+    for key, module in sorted(configuration.modules.items()):
+        for address, node in sorted(module.nodes.items()):
+            attributes = node.block.attributes
+            if node.kind is Kind.MODULE:
+                told = (attributes[name].text for name in ("source", "version") if name in attributes)
+                yield " ".join((key, address, *told))
+            elif node.kind is Kind.TERRAFORM:
+                file = module.files[node.block.file]
+                yield file.tokens(node.span).decode(errors="replace")
+            elif node.kind in {Kind.RESOURCE, Kind.DATA, Kind.EPHEMERAL}:
+                yield node.block.labels[0].partition("_")[0]
+            elif node.kind is Kind.PROVIDER:
+                yield node.block.labels[0]

@@ -1,0 +1,74 @@
+"""Everything that one run is made from, read once: code, graph, state, records."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stackly_engine.command.batch import Shell
+from stackly_engine.command.store import Store
+from stackly_engine.dependencies import Dependencies
+from stackly_engine.exports import Export, Exports, Recorded, hash_of
+from stackly_engine.fingerprints import Parts
+from stackly_engine.graph import Graph
+from stackly_engine.marks import some
+from stackly_engine.moves import Routes
+from stackly_engine.pricing import Price
+from stackly_engine.reasons import Reason
+from stackly_engine.records import Place, Record
+from stackly_engine.schedule import UNKNOWN, Facts, Freshness
+
+
+@dataclass
+class Known:
+    """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied."""
+
+    shell: Shell
+    store: Store
+    graph: Graph
+    dependencies: Dependencies
+    parts: Mapping[str, Parts]
+    key: bytes
+    routes: Routes
+    freshness: Freshness
+    price: Price
+    workers: int
+    document: dict[str, Any]
+    slices: dict[str, str]
+    records: dict[str, Record]
+    exports: Recorded
+    forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
+    replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    always: bool = False  # every unit runs: `--refresh`
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(
+            self.graph, self.parts, self.records, self.slices, self.freshness, self.forced,
+            removed="removed" in self.routes.slices.values(),
+        )  # fmt: skip
+
+    def hash(self, place: Place, export: Export) -> str:
+        """The keyed hash of an export at its place; UNKNOWN when a plan does not know all of it."""
+        return UNKNOWN if some(export.unknown) else hash_of(export, self.key, place)
+
+    def hashes(self, exports: Exports, places: Iterable[Place]) -> dict[Place, str]:
+        """Hashes of what is exported at these places; a part of an object that is exported as a whole counts for itself."""
+        found = {place: _at(exports, place) for place in places}
+        return {place: self.hash(place, export) for place, export in found.items() if export is not None}
+
+    def all_hashes(self, exports: Exports) -> dict[Place, str]:
+        return self.hashes(exports, ((address, name) for address, named in exports.items() for name in named))
+
+
+def _at(exports: Exports, place: Place) -> Export | None:
+    address, name = place
+    named = exports.get(address, {})
+    if name in named or None not in named:
+        return named.get(name)
+    whole = named[None]
+    if name is None or not isinstance(whole.type, list) or whole.type[0] != "object" or name not in whole.type[1]:
+        return whole
+    value, sensitive, unknown = (
+        part.get(name) if isinstance(part, dict) else part for part in (whole.value, whole.sensitive, whole.unknown)
+    )
+    return Export(whole.type[1][name], value, sensitive or False, unknown or False)

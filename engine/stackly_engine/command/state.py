@@ -1,0 +1,117 @@
+"""The state as the command keeps it: Terraform's own terraform.tfstate beside the root, parts of it for batches."""
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stackly_engine import exact, merging, slices
+from stackly_engine.command.known import Known
+from stackly_engine.command.workspace import write_secret
+from stackly_engine.cutting import REMOVED
+from stackly_engine.dependencies import Dependencies
+from stackly_engine.exports import prefix_of, without_generated
+from stackly_engine.graph import OUTPUTS, Graph
+from stackly_engine.merging import Written
+from stackly_engine.source import Kind
+
+
+def path_of(root: Path, terraform_workspace: str) -> Path:
+    """Where Terraform's local backend keeps the state of a workspace."""
+    if terraform_workspace == "default":
+        return root / "terraform.tfstate"
+    return root / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
+
+
+def load(path: Path, version: str) -> dict[str, Any]:
+    """The state document; a new one, with a lineage of its own, when there is none: batches must share it."""
+    if path.exists():
+        return slices.parse(path.read_bytes())
+    return merging.empty(str(uuid.uuid4()), version)
+
+
+def store(path: Path, document: Mapping[str, Any]) -> None:
+    """Write the state whole: a reader sees the old one or the new one. The old one stays as Terraform's backup."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        write_secret(path.with_name(path.name + ".backup"), path.read_bytes())
+    write_secret(path, slices.document_bytes(document))
+
+
+def digests(document: Mapping[str, Any]) -> dict[str, str]:
+    """Top address → digest of its slice."""
+    _, parts = slices.split_by_top(document)
+    return {top: slices.digest(slices.slice_bytes(part)) for top, part in parts.items()}
+
+
+def tops(known: Known, units: Iterable[str]) -> frozenset[str]:
+    """The top addresses whose slices these units have: their members, and what is gone from the code and was given to them."""
+    chosen = frozenset(units)
+    given = {address for address, owner in known.routes.slices.items() if owner in chosen}
+    return frozenset(given) | {address for address, owner in known.graph.owner.items() if owner in chosen}
+
+
+def part(known: Known, units: Collection[str]) -> bytes:
+    """The state document of a batch: its slices; root outputs only where they are declared."""
+    return slices.document_bytes(merging.part(known.document, tops(known, units), outputs=OUTPUTS in units))
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of the stack's state a batch may write: enough to take its state in when nothing else is known any more."""
+
+    tops: frozenset[str]
+    outputs: bool
+    prefix: str
+
+    def to_bytes(self) -> bytes:
+        return exact.dumps([sorted(self.tops), self.outputs, self.prefix])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Share":
+        tops, outputs, prefix = exact.loads(data)
+        return cls(frozenset(tops), outputs, prefix)
+
+
+def share(known: Known, units: Collection[str]) -> Share:
+    return Share(tops(known, units), OUTPUTS in units, prefix_of(known.graph))
+
+
+def merged(base: Mapping[str, Any], mine: Share, left: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole document after a batch left this one."""
+    return merging.merged(base, [Written(without_generated(left, mine.prefix), mine.tops, mine.outputs)])
+
+
+def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str, Any]:
+    """The document with what Terraform would record as dependencies over all units."""
+    return slices.join(*slices.split_by_top(document), dependencies)
+
+
+def declared(graph: Graph, units: Collection[str]) -> frozenset[str]:
+    """The names of the variables that a batch declares."""
+    nodes = graph.configuration.root.nodes
+    kept = nodes.keys() if set(units) >= set(graph.units) else graph.needs([u for u in units if u != REMOVED]).kept
+    return frozenset(nodes[address].block.labels[0] for address in kept if nodes[address].kind is Kind.VARIABLE)
+
+
+def sizes(known: Known) -> dict[str, int]:
+    """Resources by unit: instances of the state, or, where that has none, blocks of the code."""
+    counted: Counter[str] = Counter()
+    for resource in known.document.get("resources") or []:
+        owner = known.graph.owner_of(slices.top_of(resource)) or REMOVED
+        counted[owner] += len(resource.get("instances") or [])
+    return {unit: counted[unit] or _blocks(known.graph, unit) for unit in known.graph.units}
+
+
+def _blocks(graph: Graph, unit: str) -> int:
+    modules, found = graph.configuration.modules, 0
+    for member in graph.units[unit].members:
+        if not member.startswith("module."):
+            found += 1
+            continue
+        name = member.removeprefix("module.")
+        inside = [module for key, module in modules.items() if key == name or key.startswith(f"{name}.")]
+        found += sum(node.kind in {Kind.RESOURCE, Kind.DATA} for module in inside for node in module.nodes.values())
+    return found

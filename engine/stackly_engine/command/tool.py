@@ -1,0 +1,105 @@
+"""Terraform or OpenTofu as a process: which one, which version, one command in one folder."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stackly_engine import exact
+from stackly_engine.source import Product
+
+# Set by Terraform's own automation or by an outer run: they would change what our commands do or where they look.
+FOREIGN = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_INPUT", "TF_WORKSPACE")
+
+
+class ToolError(RuntimeError):
+    """No usable Terraform or OpenTofu, or one of its commands failed; the message is for the user."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One executable: its path, the product and its exact version."""
+
+    path: str
+    product: Product
+    version: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: exit code, what it printed (both streams, in order)."""
+
+    code: int
+    output: str
+
+
+@dataclass
+class Processes:
+    """The commands that run now; `interrupt` lets each finish what it has in hand."""
+
+    _live: set["subprocess.Popen[bytes]"] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    stopping: bool = False
+
+    def run(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
+        """Run to the end. The child has a session of its own: Ctrl-C of the terminal does not reach it by itself."""
+        with self._lock:
+            if self.stopping:
+                raise ToolError("interrupted before it was started")
+            process = subprocess.Popen(
+                argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            self._live.add(process)
+        try:
+            output, _ = process.communicate()
+        finally:
+            with self._lock:
+                self._live.discard(process)
+        return Done(process.returncode, output.decode(errors="replace"))
+
+    def interrupt(self) -> None:
+        """One SIGINT to each: Terraform finishes the resources in flight and writes its state."""
+        with self._lock:
+            self.stopping = True
+            for process in self._live:
+                process.send_signal(signal.SIGINT)
+
+
+def find(name: str = "") -> Tool:
+    """The tool of that name or path; without one, `terraform`, else `tofu`, on PATH."""
+    for candidate in [name] if name else ["terraform", "tofu"]:
+        path = shutil.which(candidate)
+        if path is not None:
+            return _asked(path)
+    raise ToolError(f"{name or 'neither terraform nor tofu'} is not on PATH; say which one with --tool PATH")
+
+
+def environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """The environment of each command: the caller's, without what would steer our own use of Terraform."""
+    kept = {name: value for name, value in outer.items() if not name.startswith("TF_CLI_ARGS") and name not in FOREIGN}
+    config = kept.get("TF_CLI_CONFIG_FILE")
+    if config is not None and not Path(config).exists():
+        del kept["TF_CLI_CONFIG_FILE"]  # Terraform only warns about it, on every command
+    return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+
+
+def _asked(path: str) -> Tool:
+    done = subprocess.run(
+        [path, "version", "-json"], capture_output=True, env=environment(os.environ), check=False, timeout=60
+    )
+    try:
+        said = exact.loads(done.stdout)
+        version = str(said["terraform_version"])
+    except (ValueError, KeyError, TypeError):
+        raise ToolError(f"{path} does not answer `version -json` as Terraform and OpenTofu do") from None
+    return Tool(path, _product(path), version)
+
+
+def _product(path: str) -> Product:
+    done = subprocess.run([path, "version"], capture_output=True, env=environment(os.environ), check=False, timeout=60)
+    return Product.TOFU if done.stdout.startswith(b"OpenTofu") else Product.TERRAFORM

@@ -1,0 +1,97 @@
+"""The folder of one batch, beside the root: the cut files, everything else of the root as links, its slice of state."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackly_engine.command.project import OWN
+from stackly_engine.cutting import Cut
+
+PRIVATE = 0o700
+_SECRET = 0o600
+_REPLACED = (".tf", ".tofu", ".tf.json", ".tofu.json")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One batch's folder and, outside of it, a folder for what must not lie in a root: the plan and the values."""
+
+    folder: Path
+    aside: Path
+
+    @property
+    def plan_file(self) -> Path:
+        return self.aside / "plan"
+
+    @property
+    def values_file(self) -> Path:
+        return self.aside / "values.tfvars.json"
+
+    def state_file(self, terraform_workspace: str) -> Path:
+        """Where Terraform's local backend keeps the state of a workspace."""
+        if terraform_workspace == "default":
+            return self.folder / "terraform.tfstate"
+        return self.folder / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
+
+    def remove(self) -> None:
+        """Only after everything in it was absorbed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.aside, ignore_errors=True)
+
+
+def create(root: Path, name: str) -> Workspace:
+    """A folder beside the root: `path.module`, `../shared` and links come out as in the root itself."""
+    own = root / OWN
+    own.mkdir(mode=PRIVATE, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=own))
+    return Workspace(Path(tempfile.mkdtemp(prefix=f"{OWN}-{name}-", dir=root.parent)), aside)
+
+
+def fill(space: Workspace, root: Path, cut: Cut) -> None:
+    """Write the cut root; other entries of the root become links."""
+    for entry in sorted(root.iterdir()):
+        if not _replaced(entry.name):
+            (space.folder / entry.name).symlink_to(entry)
+    for name, data in cut.files.items():
+        (space.folder / name).write_bytes(data)
+    if cut.generated:
+        (space.folder / cut.generated_name).write_bytes(cut.generated)
+    write_secret(space.values_file, cut.variables)
+    _link_installed(space.folder, root, cut.modules)
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Bytes that may hold secrets: only the owner reads them, and a reader never sees half of them."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, _SECRET)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    Path(name).replace(path)
+
+
+def _replaced(entry: str) -> bool:
+    state = entry.endswith((".tfstate", ".tfstate.backup")) or ".tfstate.lock" in entry
+    return entry.endswith(_REPLACED) or entry in {".terraform", OWN} or entry.startswith(OWN + "-") or state
+
+
+def _link_installed(folder: Path, root: Path, modules: bytes) -> None:
+    """No `init` per batch: providers are linked, the module list holds the batch's entries, the lock file is a copy."""
+    installed = root / ".terraform"
+    (folder / ".terraform" / "modules").mkdir(parents=True)
+    _link_all(installed, folder / ".terraform", skip={"modules", "terraform.tfstate", "environment"})
+    _link_all(installed / "modules", folder / ".terraform" / "modules", skip={"modules.json"})
+    (folder / ".terraform" / "modules" / "modules.json").write_bytes(modules)
+    lock = folder / ".terraform.lock.hcl"
+    if lock.is_symlink():
+        lock.unlink()
+        shutil.copyfile(root / ".terraform.lock.hcl", lock)
+
+
+def _link_all(source: Path, target: Path, skip: set[str]) -> None:
+    for entry in source.iterdir() if source.is_dir() else ():
+        if entry.name not in skip:
+            (target / entry.name).symlink_to(entry)

@@ -1,0 +1,42 @@
+"""Which nodes are pending while a chain is planned: data sources that depend on them are read later, as in the whole root.
+
+Terraform defers a data source when something in its `depends_on`, or in the `depends_on` of that, has planned changes of
+managed resources; a value that is merely used does not defer it (experiments: engine-facts §5).
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from stackly_engine import ordering
+from stackly_engine.graph import Graph, top
+from stackly_engine.source import Node
+
+_QUIET = (["no-op"], ["read"], ["forget"])
+
+
+def changed(plan: Mapping[str, Any], prefix: str) -> frozenset[str]:
+    """The top addresses with planned changes of managed resources in a plan's JSON, generated resources apart."""
+    return frozenset(
+        top(change["address"])
+        for change in plan.get("resource_changes") or []
+        if change["mode"] == "managed"
+        and change["change"]["actions"] not in _QUIET
+        and not change.get("name", "").startswith(prefix)
+    )
+
+
+def pending(graph: Graph, changed_tops: Iterable[str]) -> frozenset[str]:
+    """The real addresses that defer a data source which depends on them."""
+    nodes = graph.configuration.root.nodes
+    depends = {address: _depends_on(nodes[address]) for address in graph.owner if address in nodes}
+    users = ordering.inverted(depends)
+    start = [address for address in changed_tops if address in nodes]
+    return frozenset({*start, *ordering.reachable(users, start)})
+
+
+def _depends_on(node: Node) -> Collection[str]:
+    attribute = node.block.attributes.get("depends_on")
+    if attribute is None:
+        return frozenset()
+    inside = range(attribute.span.start, attribute.span.end)
+    return frozenset(address for address, reference, _ in node.targets if reference.start in inside)
