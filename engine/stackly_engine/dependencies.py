@@ -27,7 +27,11 @@ class Dependencies:
 
 def dependencies(configuration: Configuration) -> Dependencies:
     """Terraform's reference graph over the whole module tree, closed."""
-    tree = reference_tree(configuration)
+    return closed(reference_tree(configuration))
+
+
+def closed(tree: ReferenceTree) -> Dependencies:
+    """What a reference graph comes to."""
     names = tuple(sorted(tree.resources))
     masks = _masks(tree, names)
     forced = 0
