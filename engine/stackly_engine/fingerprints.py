@@ -1,69 +1,254 @@
-"""Fingerprints in named parts, so that a reason can say which one moved."""
+"""Fingerprints of units: all that can change a unit's plan, except the real world, as named parts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
+from stackly_engine import ordering, reasons
+from stackly_engine.edges import Use
 from stackly_engine.graph import Graph
-from stackly_engine.reasons import Reason
-from stackly_engine.records import Place, Record
+from stackly_engine.impure import impurities, texts, worldly
+from stackly_engine.parts import MISSING, SCHEMA_ID, Context, Parts, differences, dynamic, fingerprint, value_at
+from stackly_engine.providers import ModuleProviders
+from stackly_engine.reading import How, Reading, Tree, reading
+from stackly_engine.records import Place
+from stackly_engine.source import Kind, Module, Node
+from stackly_engine.syntax import Block, Span
 
-# Part of every fingerprint; raised when the meaning of any part changes. Not Stackly's version.
-SCHEMA_ID = "1"
+__all__ = [
+    "MISSING",
+    "SCHEMA_ID",
+    "Context",
+    "Parts",
+    "all_parts",
+    "differences",
+    "dynamic",
+    "fingerprint",
+    "parts",
+    "value_at",
+]
 
-
-@dataclass(frozen=True)
-class Context:
-    """What counts for every unit, as digests and documents; hashes of secret things are keyed.
-
-    `version` is product and exact version ("terraform 1.11.4"). `environment` is the keyed digest of the runner's
-    declared environment and the cloud identity. `variables` maps the names of variables that the run sets to keyed hashes.
-    `packages` maps provider addresses ("registry.terraform.io/hashicorp/aws") to the hash of the installed package.
-    `trees` maps a directory as in modules.json ("." is the root) to all files below it, path → SHA-256; `source` is the
-    digest of the whole source artifact.
-    """
-
-    version: str
-    environment: str
-    source: str
-    variables: Mapping[str, str] = field(default_factory=dict)
-    packages: Mapping[str, str] = field(default_factory=dict)
-    trees: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What can be said of a unit from the code alone.
-
-    `of` maps part names ("code:main.tf", "variable:env", "provider:aws", "version" …) to digests. `inputs` are the places
-    of other units that it reads, `applies` the units whose applies make its data sources be read again. `impure` says why
-    it always runs; `data` are its data sources that read the world.
-    """
-
-    of: Mapping[str, str]
-    inputs: tuple[Place, ...] = ()
-    applies: tuple[str, ...] = ()
-    impure: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
+ROOT = ""
+BUILTIN = "terraform.io/builtin/terraform"  # comes with Terraform: the version covers it
+# Of a terraform block only these reach a provider or change how the rest is read; versions and packages are parts of
+# their own, and where the state lies changes no plan.
+_SETTINGS_BLOCKS, _SETTINGS = frozenset({"provider_meta"}), frozenset({"experiments", "language"})
+_FUNCTION_OF = re.compile(r"\bprovider::([\w-]+)::")
+# Trees with more files than this are told apart by folder.
+_MANY = 64
 
 
 def parts(graph: Graph, unit: str, context: Context) -> Parts:
-    """The static parts of a unit."""
-    raise NotImplementedError
+    """The static parts of a unit; ValueError when the files of a module are not in the context."""
+    return _Reader(graph, context).parts(unit)
 
 
 def all_parts(graph: Graph, context: Context) -> dict[str, Parts]:
     """The static parts of every unit of a graph; each file is read once."""
-    raise NotImplementedError
+    reader = _Reader(graph, context)
+    return {unit: reader.parts(unit) for unit in graph.order()}
 
 
-def fingerprint(static: Parts, inputs: Mapping[Place, str], applies: Mapping[str, int]) -> dict[str, str]:
-    """All parts, with those of what other units gave: what a record keeps after a successful apply."""
-    raise NotImplementedError
+class _Module:
+    """What one module says by itself, whoever calls it."""
+
+    def __init__(self, module: Module, about: ModuleProviders) -> None:
+        nodes = tuple(module.nodes.values())
+        self.impure = impurities(nodes)
+        self.data = worldly(nodes)
+        self.reading = reading(nodes)
+        self.providers = frozenset(address for address, _ in about.own) | _by_function(nodes, about)
 
 
-def moved(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[Reason, ...]:
-    """What differs between two fingerprints, the most important first; of unequal schema nothing else is compared."""
-    raise NotImplementedError
+class _Reader:
+    def __init__(self, graph: Graph, context: Context) -> None:
+        self.graph = graph
+        self.context = context
+        self.configuration = graph.configuration
+        self._about = ModuleProviders(self.configuration.root, self.configuration.product)
+        self._below: dict[str, list[str]] = {}
+        for key in sorted(self.configuration.modules):
+            self._below.setdefault(key.partition(".")[0], []).append(key)
+        self._modules: dict[int, _Module] = {}
+        self._trees: dict[tuple[str, ...], dict[str, str]] = {}
+        self._tokens: dict[str, str] = {}
+        self._root_tree = Tree(context.trees.get(".", {}))
+        self._needs = {unit: graph.needs([unit]) for unit in graph.units}
+        owners = {
+            unit: frozenset(graph.owner[address] for address in needs.awaited) for unit, needs in self._needs.items()
+        }
+        self._awaited = owners
+
+    def parts(self, unit: str) -> Parts:
+        nodes = [self.configuration.root.nodes[address] for address in sorted(self._needs[unit].kept)]
+        keys = [
+            key
+            for node in nodes
+            if node.kind is Kind.MODULE
+            for key in self._below.get(node.address.removeprefix("module."), ())
+        ]
+        modules = [self._module(key) for key in keys]
+        data = tuple(sorted({*worldly(nodes), *(name for module in modules for name in module.data)}))
+        providers = self._providers(nodes).union(*(module.providers for module in modules)) - {BUILTIN}
+        unknown = sorted(address for address in providers if address not in self.context.packages)
+        impure = {*impurities(nodes), *(reason for module in modules for reason in module.impure)}
+        of = {
+            reasons.SCHEMA: SCHEMA_ID,
+            reasons.VERSION: self.context.version,
+            reasons.ENVIRONMENT: self.context.environment,
+            **self._code(nodes),
+            **self._variables(nodes),
+            **self._tree(tuple(dict.fromkeys(keys))),
+            **self._files([reading(nodes)], [module.reading for module in modules]),
+            **{f"{reasons.PACKAGE}:{name}": self.context.packages.get(name, MISSING) for name in sorted(providers)},
+        }
+        return Parts(
+            of=of,
+            inputs=tuple(self._inputs(unit)),
+            applies=self._waits(unit) if data else (),
+            impure=(*sorted(impure), *(f"no package hash of {address}" for address in unknown)),
+            data=data,
+        )
+
+    def _code(self, nodes: Iterable[Node]) -> dict[str, str]:
+        """Blocks by file, provider blocks each by itself; settled `moved` blocks say nothing."""
+        found: dict[str, list[str]] = {}
+        for node in nodes:
+            if node.kind is Kind.MOVED:
+                continue
+            named = node.kind is Kind.PROVIDER
+            name = f"{reasons.PROVIDER}:{node.address.removeprefix('provider.')}" if named else None
+            # an address with a place in the file would move with the blocks above it
+            address = node.kind.value if "#" in node.address else node.address
+            found.setdefault(name or f"{reasons.CODE}:{node.block.file}", []).append(f"{address}\0{self._node(node)}\0")
+        return {name: _digest("".join(sorted(lines)).encode()) for name, lines in sorted(found.items())}
+
+    def _node(self, node: Node) -> str:
+        file = self.configuration.root.files[node.block.file]
+        if file.name.endswith(".json"):
+            return _digest("\0".join(_written(node.block)).encode())
+        spans = _settings(node.block) if node.kind is Kind.TERRAFORM else (node.span,)
+        return _digest(b"\0\0".join(file.tokens(span) for span in spans))
+
+    def _variables(self, nodes: Iterable[Node]) -> dict[str, str]:
+        names = (node.block.labels[0] for node in nodes if node.kind is Kind.VARIABLE)
+        return {f"{reasons.VARIABLE}:{name}": self.context.variables.get(name, "default") for name in names}
+
+    def _module(self, key: str) -> _Module:
+        module = self.configuration.modules[key]
+        if id(module) not in self._modules:
+            self._modules[id(module)] = _Module(module, ModuleProviders(module, self.configuration.product))
+        return self._modules[id(module)]
+
+    def _tree(self, keys: tuple[str, ...]) -> dict[str, str]:
+        """Every file below the directories of these calls; tokens of those that are only read as code."""
+        directories = tuple(sorted({self.configuration.calls[key].directory for key in keys}))
+        if directories not in self._trees:
+            in_place = {self.configuration.calls[key].directory for key in keys if self._module(key).reading.in_place}
+            as_code = {
+                posixpath.join(self.configuration.calls[key].directory, name): (key, name)
+                for key in keys
+                for name in self.configuration.modules[key].files
+            }
+            found: dict[str, str] = {}
+            for directory in directories:
+                found |= self._directory(directory, as_code, in_place)
+            self._trees[directories] = found
+        return self._trees[directories]
+
+    def _directory(
+        self, directory: str, as_code: Mapping[str, tuple[str, str]], in_place: Iterable[str]
+    ) -> dict[str, str]:
+        if directory not in self.context.trees:
+            raise ValueError(f"the files of the module directory {directory} are not given")
+        tree = self.context.trees[directory]
+        found: dict[str, str] = {}
+        for path, digest in sorted(tree.items()):
+            place = posixpath.normpath(posixpath.join(directory, path))
+            code = as_code.get(posixpath.join(directory, path))
+            if code is not None and not any(_is_below(place, other) for other in in_place):
+                found[f"{reasons.CODE}:{place}"] = self._file_tokens(place, *code)
+            else:
+                found[f"{reasons.CODE}:{place}"] = digest
+        return _by_folder(found, posixpath.normpath(directory)) if len(found) > _MANY else found
+
+    def _file_tokens(self, place: str, key: str, name: str) -> str:
+        if place not in self._tokens:
+            file = self.configuration.modules[key].files[name]
+            written = file.data if name.endswith(".json") else file.tokens(Span(0, len(file.data)))
+            self._tokens[place] = f"tokens:{_digest(written)}"
+        return self._tokens[place]
+
+    def _files(self, own: Iterable[Reading], modules: Iterable[Reading]) -> dict[str, str]:
+        """Files of the root that are read by a path one can tell; else the whole source."""
+        found: dict[str, str] = {}
+        for one, in_root in (*((one, True) for one in own), *((one, False) for one in modules)):
+            if one.anywhere or (in_root and one.own):
+                found[f"{reasons.FILE}:."] = self.context.source
+            for how, path in one.paths:
+                found |= self._file(how, path) if in_root or how is not How.OWN else {}
+        return dict(sorted(found.items()))
+
+    def _file(self, how: How, path: str) -> dict[str, str]:
+        digest = self._root_tree.find(path) if path else None
+        if digest is None and how is How.TEXT:
+            return {}
+        return {f"{reasons.FILE}:{posixpath.normpath(path)}": digest or MISSING_FILE}
+
+    def _providers(self, nodes: Iterable[Node]) -> frozenset[str]:
+        nodes = list(nodes)
+        used = frozenset(address for node in nodes for address, _ in self._about.used_by(node))
+        return used | _by_function(nodes, self._about)
+
+    def _inputs(self, unit: str) -> Iterator[Place]:
+        found: set[Place] = set()
+        for address in self._needs[unit].kept:
+            for read in self.graph.edges.reads[address]:
+                if read.use is Use.VALUE and read.target in self._needs[unit].external:
+                    found.add((read.target, read.attribute))
+        yield from sorted(found, key=lambda place: (place[0], place[1] or ""))
+
+    def _waits(self, unit: str) -> tuple[str, ...]:
+        """The units that this one's depends_on reaches, through theirs."""
+        return tuple(sorted(ordering.reachable(self._awaited, [unit]) - {unit}))
 
 
-__all__ = ["SCHEMA_ID", "Context", "Parts", "Record", "all_parts", "fingerprint", "moved", "parts"]
+MISSING_FILE = "no file"
+
+
+def _by_function(nodes: Iterable[Node], about: ModuleProviders) -> frozenset[str]:
+    found = (name for node in nodes for text in texts(node) for name in _FUNCTION_OF.findall(text))
+    return frozenset(about.address(name) for name in found)
+
+
+def _settings(block: Block) -> Iterator[Span]:
+    yield from (attribute.span for name, attribute in sorted(block.attributes.items()) if name in _SETTINGS)
+    yield from (inner.span for inner in block.blocks if inner.type in _SETTINGS_BLOCKS)
+
+
+def _written(block: Block) -> Iterator[str]:
+    yield from (f"{inner.type} {' '.join(inner.labels)} {value.name} {value.text}" for inner, value in block.walk())
+
+
+def _is_below(place: str, directory: str) -> bool:
+    folder = posixpath.normpath(directory)
+    return folder == "." or place.startswith(f"{folder}/")
+
+
+def _by_folder(found: Mapping[str, str], directory: str) -> dict[str, str]:
+    """The directory's own files one by one, those of each folder in it as one part."""
+    result: dict[str, str] = {}
+    folders: dict[str, list[str]] = {}
+    start = f"{reasons.CODE}:{directory}/" if directory != "." else f"{reasons.CODE}:"
+    for name, digest in found.items():
+        folder, slash, _ = name.removeprefix(start).partition("/")
+        if slash:
+            folders.setdefault(f"{start}{folder}/", []).append(f"{name}\0{digest}\0")
+        else:
+            result[name] = digest
+    return result | {name: _digest("".join(lines).encode()) for name, lines in folders.items()}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -14,11 +14,11 @@ NEW, INCOMPLETE, STATE, REMOVED, MOVED, DRIFT, AUDIT = (
     "drift",
     "audit",
 )
-FORCED, IMPURE, DATA, AGE = "forced", "impure", "data", "age"
+FORCED, IMPURE, DATA, AGE, EXPORT = "forced", "impure", "data", "age", "export"
 # A part of its fingerprint moved; in this order, the first of them is the headline.
 SCHEMA, VERSION, CODE, VARIABLE, INPUT, PROVIDER = "schema", "version", "code", "variable", "input", "provider"
-PACKAGE, ENVIRONMENT, FILE, APPLIES = "package", "environment", "file", "applies"
-PARTS = (SCHEMA, VERSION, CODE, VARIABLE, INPUT, PROVIDER, PACKAGE, ENVIRONMENT, FILE, APPLIES)
+PACKAGE, ENVIRONMENT, FILE, APPLIED = "package", "environment", "file", "applied"
+PARTS = (SCHEMA, VERSION, CODE, VARIABLE, INPUT, PROVIDER, PACKAGE, ENVIRONMENT, FILE, APPLIED)
 # It runs since its batch does; it does not start since what it needs failed.
 TOGETHER, BLOCKED = "together", "blocked"
 # The root runs whole (others come from reading the source).

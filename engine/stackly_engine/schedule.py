@@ -1,112 +1,266 @@
-"""Which units run and why: a pure state machine for the planning of a run, and one for its applying."""
+"""The planning of a run as a pure state machine: which units are planned, in which order, and which never need it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
-from stackly_engine.fingerprints import Parts
-from stackly_engine.graph import Graph
+from stackly_engine import ordering, reasons
+from stackly_engine.deciding import (
+    REMOVED_UNIT,
+    UNKNOWN,
+    Decision,
+    Facts,
+    Freshness,
+    Hashes,
+    decide,
+    input_reasons,
+    own_reasons,
+)
+from stackly_engine.parts import value_at
 from stackly_engine.reasons import Reason
-from stackly_engine.records import Place, Record
+from stackly_engine.records import Place
 
-REMOVED_UNIT = "removed"
-
-
-class Unknown(StrEnum):
-    """What stands where a hash would, when a planned export is not known."""
-
-    UNKNOWN = "unknown"
-
-
-UNKNOWN = Unknown.UNKNOWN
-Hashes = Mapping[Place, str]  # keyed hashes of exports; UNKNOWN where a plan does not know them
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How long a unit may be skipped: `data` for those whose data sources read the world, `unit` for any; None: forever."""
-
-    now: datetime
-    data: timedelta | None = None
-    unit: timedelta | None = None
+__all__ = [
+    "REMOVED_UNIT",
+    "UNKNOWN",
+    "Decision",
+    "Facts",
+    "Freshness",
+    "Hashes",
+    "Outcome",
+    "Planning",
+    "Status",
+    "decide",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether a unit runs; `reasons` are never empty, the first is the headline."""
+class Status(StrEnum):
+    """Where a unit is in the planning. A waiting one runs only if an input changes, a definite one in any case."""
 
-    unit: str
-    run: bool
-    reasons: tuple[Reason, ...]
+    WAITING = "waiting"
+    DEFINITE = "definite"
+    STARTED = "started"
+    PLANNED = "planned"
+    SKIPPED = "skipped"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+
+
+_OPEN = frozenset({Status.WAITING, Status.DEFINITE})
+_GOOD = frozenset({Status.PLANNED, Status.SKIPPED, Status.DEFERRED})
+_SETTLED = _GOOD | {Status.FAILED, Status.BLOCKED}
 
 
 @dataclass(frozen=True)
-class Facts:
-    """All that decisions are made from.
+class Outcome:
+    """What a planning came to; all that its applying needs to know of it.
 
-    `parts` holds every unit of the graph; `records` those that were applied. `slices` is the state's manifest now: top
-    address → digest. `forced` are reasons by unit that come from elsewhere: replace, tainted, drift, audit, moved, requested.
-    `removed` says that there is state of units gone from the code: then the unit `removed` runs, before all others.
+    `batches` are those wholly planned, in the order in which they were started; `exports` hashes of what the planned units will export;
+    `changing` are the units with changes of managed resources, `deferred` those to be planned after upstream's apply.
     """
 
-    graph: Graph
-    parts: Mapping[str, Parts]
-    records: Mapping[str, Record]
-    slices: Mapping[str, str]
-    freshness: Freshness
-    forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
-    removed: bool = False
-
-
-def decide(facts: Facts, unit: str, inputs: Mapping[Place, str], applies: Mapping[str, int | None]) -> Decision:
-    """Whether a unit runs when its inputs are these: hashes or UNKNOWN; `applies` counts by unit, None: it will grow."""
-    raise NotImplementedError
+    decisions: Mapping[str, Decision]
+    batches: tuple[tuple[str, ...], ...]
+    exports: Hashes
+    changing: frozenset[str]
+    deferred: frozenset[str]
 
 
 class Planning:
-    """Which units are planned, in which order: `start` what is ready, say how it ended, until `done`.
-
-    A unit with a reason of its own is definite; one that only runs if an input changes waits for what upstream plans.
-    """
+    """`start` what is ready, say how each of its units ended, until `done`. The same calls give the same answers."""
 
     def __init__(self, facts: Facts) -> None:
-        raise NotImplementedError
+        self.facts = facts
+        self.upstream = facts.upstream
+        self._users = ordering.inverted(self.upstream)
+        self._order = ordering.ordered(self.upstream)
+        self._exports: dict[Place, str] = {}
+        self._held: dict[str, tuple[Place, ...]] = {}
+        self._changes: dict[str, str] = {}
+        self._changing: set[str] = set()
+        self._status: dict[str, Status] = {}
+        self._missing: dict[str, int] = {}
+        self._batch: dict[str, tuple[str, ...]] = {}
+        self._because: dict[str, str] = {}
+        self._begin(self._order)
 
     @property
     def done(self) -> bool:
         """Whether every unit is settled: planned, skipped, deferred, failed or blocked."""
-        raise NotImplementedError
+        return all(status in _SETTLED for status in self._status.values())
+
+    @property
+    def statuses(self) -> dict[str, Status]:
+        """The status of every unit, in the order of the graph."""
+        return {unit: self._status[unit] for unit in self._order}
 
     @property
     def decisions(self) -> dict[str, Decision]:
-        """The decisions made so far, by unit, in the order of the graph."""
-        raise NotImplementedError
+        """The decisions made so far, in the order of the graph."""
+        return {unit: self._decision(unit) for unit in self._order if self._status[unit] is not Status.WAITING}
+
+    @property
+    def exports(self) -> Hashes:
+        """What every unit exports as far as it is known now: recorded, planned, or UNKNOWN."""
+        return dict(self._exports)
+
+    def outcome(self) -> Outcome:
+        """What the planning came to; ValueError before it is done."""
+        if not self.done:
+            raise ValueError("the planning is not done")
+        return Outcome(
+            self.decisions,
+            tuple(batch for batch in dict.fromkeys(self._batch.values()) if self._are_planned(batch)),
+            dict(self._exports),
+            frozenset(self._changing),
+            frozenset(self._with(Status.DEFERRED)),
+        )
 
     def definite(self) -> frozenset[str]:
         """Units that will run and have not been started."""
-        raise NotImplementedError
+        return frozenset(self._with(Status.DEFINITE))
 
     def maybe(self) -> frozenset[str]:
         """Units that run only if an input changes; undecided as yet."""
-        raise NotImplementedError
+        return frozenset(self._with(Status.WAITING))
 
     def ready(self, units: Iterable[str]) -> bool:
-        """Whether these may start as one batch now: all they need outside of it is settled, and not by a failure."""
-        raise NotImplementedError
+        """Whether these may start as one batch now: none was started, and what they need outside is settled well."""
+        chosen = frozenset(units)
+        needed = frozenset(other for unit in chosen for other in self.upstream[unit]) - chosen
+        return all(self._status[unit] in _OPEN for unit in chosen) and all(
+            self._status[unit] in _GOOD for unit in needed
+        )
 
-    def start(self, units: Iterable[str]) -> tuple[Decision, ...]:
+    def start(self, units: Iterable[str]) -> None:
         """Start a batch; a maybe in it runs with the reason `together`. ValueError when it is not ready."""
-        raise NotImplementedError
+        batch = tuple(sorted(set(units)))
+        if not batch or not self.ready(batch):
+            raise ValueError(f"this batch cannot start now: {', '.join(batch)}")
+        reason = next((unit for unit in batch if self._status[unit] is Status.DEFINITE), "")
+        for unit in batch:
+            self._status[unit] = Status.STARTED
+            self._batch[unit] = batch
+            self._because[unit] = reason
 
     def planned(self, unit: str, exports: Hashes, *, changes: bool) -> None:
         """A started unit was planned: hashes of its planned exports, whether managed resources will change."""
-        raise NotImplementedError
+        self._end(unit, Status.PLANNED, exports, changes=changes)
 
     def deferred(self, unit: str) -> None:
-        """A started unit can only be planned once upstream is applied; all it exports is unknown."""
-        raise NotImplementedError
+        """A started unit can only be planned once upstream is applied: whatever it exports is unknown."""
+        exported = self.facts.graph.exports
+        places = ((address, name) for address in self.facts.members(unit) for name in exported.get(address, ()))
+        self._end(unit, Status.DEFERRED, dict.fromkeys(places, UNKNOWN), changes=True)
 
     def failed(self, unit: str) -> None:
-        """A started unit could not be planned: nothing that needs it starts."""
-        raise NotImplementedError
+        """A started unit could not be planned: nothing that needs it starts any more."""
+        self._check_started(unit)
+        self._status[unit] = Status.FAILED
+        for other in sorted(ordering.reachable(self._users, [unit])):
+            if self._status[other] in _OPEN:
+                self._status[other] = Status.BLOCKED
+                self._because[other] = unit
+
+    def joins(self) -> tuple[frozenset[str], ...]:
+        """Impure units with unknown inputs, each with the units that these come from: to be planned as one batch.
+
+        Planned again at the apply an impure unit would come out otherwise than approved. `reopen` them, then start the
+        batch that `batches` makes of them when it is told that they go together.
+        """
+        found = (self._join(unit) for unit in self._order if unit != REMOVED_UNIT and self.facts.parts[unit].impure)
+        return tuple(join for join in found if len(join) > 1)
+
+    def reopen(self, units: Collection[str]) -> frozenset[str]:
+        """Take back how these and all that need them were settled; the units that this concerns are returned."""
+        again = frozenset(units) | ordering.reachable(self._users, units)
+        if any(self._status[unit] is Status.STARTED for unit in again):
+            raise ValueError("a unit that is being planned cannot be reopened")
+        for unit in again:
+            self._batch.pop(unit, None)
+            self._because.pop(unit, None)
+        self._begin(again)
+        return again
+
+    def _begin(self, units: Collection[str]) -> None:
+        for unit in units:
+            self._status[unit] = Status.DEFINITE if own_reasons(self.facts, unit) else Status.WAITING
+            self._hold(unit, self.facts.recorded(unit))
+            self._changes[unit] = self.facts.changed(unit)
+            self._changing.discard(unit)
+        for unit in self._order:
+            self._missing[unit] = sum(self._status[needed] not in _SETTLED for needed in self.upstream[unit])
+        for unit in self._order:
+            self._look(unit)
+
+    def _look(self, unit: str) -> None:
+        """Decide about a waiting unit whose inputs are known by now, and then about those that wait for it."""
+        looking = [unit]
+        while looking:
+            one = looking.pop()
+            if self._status[one] is not Status.WAITING or self._missing[one]:
+                continue
+            if decide(self.facts, one, self._exports, self._changes).run:
+                self._status[one] = Status.DEFINITE
+            else:
+                self._status[one] = Status.SKIPPED
+                looking.extend(self._settled(one))
+
+    def _settled(self, unit: str) -> list[str]:
+        users = sorted(self._users[unit], reverse=True)
+        for user in users:
+            self._missing[user] -= 1
+        return users
+
+    def _end(self, unit: str, status: Status, exports: Hashes, *, changes: bool) -> None:
+        self._check_started(unit)
+        members = self.facts.members(unit)
+        foreign = sorted(address for address, _ in exports if address not in members)
+        if foreign:
+            raise ValueError(f"{foreign[0]} is no address of {unit}")
+        self._hold(unit, exports)
+        self._status[unit] = status
+        if changes:
+            self._changing.add(unit)
+            self._changes[unit] = UNKNOWN
+        for user in self._settled(unit):
+            self._look(user)
+
+    def _hold(self, unit: str, exports: Hashes) -> None:
+        for place in self._held.get(unit, ()):
+            del self._exports[place]
+        self._held[unit] = tuple(exports)
+        self._exports.update(exports)
+
+    def _check_started(self, unit: str) -> None:
+        if self._status[unit] is not Status.STARTED:
+            raise ValueError(f"{unit} is {self._status[unit]}, not started")
+
+    def _decision(self, unit: str) -> Decision:
+        status = self._status[unit]
+        if status is Status.BLOCKED:
+            return Decision(unit, run=False, reasons=(Reason(reasons.BLOCKED, self._because[unit]),))
+        found = own_reasons(self.facts, unit)
+        if self._inputs_known(unit):
+            found = (*found, *input_reasons(self.facts, unit, self._exports, self._changes))
+        if status is Status.SKIPPED:
+            return Decision(unit, run=False, reasons=(Reason(reasons.UNCHANGED),))
+        return Decision(unit, run=True, reasons=found or (Reason(reasons.TOGETHER, self._because[unit]),))
+
+    def _inputs_known(self, unit: str) -> bool:
+        return all(self._status[needed] in _GOOD for needed in self.upstream[unit])
+
+    def _are_planned(self, batch: Iterable[str]) -> bool:
+        return all(self._status[unit] in {Status.PLANNED, Status.DEFERRED} for unit in batch)
+
+    def _join(self, unit: str) -> frozenset[str]:
+        if self._status[unit] not in {Status.DEFINITE, Status.PLANNED} or not self._inputs_known(unit):
+            return frozenset()
+        places = (place for place in self.facts.parts[unit].inputs if value_at(self._exports, place) == UNKNOWN)
+        owners = frozenset(self.facts.graph.owner[address] for address, _ in places)
+        apart = frozenset(owner for owner in owners if self._batch.get(owner) != self._batch.get(unit, ()))
+        return frozenset(ordering.between(self.upstream, {unit, *owners})) if apart else frozenset()
+
+    def _with(self, status: Status) -> list[str]:
+        return [unit for unit in self._order if self._status[unit] is status]
