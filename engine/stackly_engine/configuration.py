@@ -129,7 +129,8 @@ def configure(
         modules[key] = parsed[known]
     root = modules.setdefault(ROOT, read_module({}, product))
     kept = {key: entries[key] for key in modules}
-    return Configuration(root, kept, modules, tuple(reasons(modules, product)), product)
+    directories = {key: call.directory for key, call in kept.items()}
+    return Configuration(root, kept, modules, tuple(reasons(modules, directories, product)), product)
 
 
 def _reached(entries: Mapping[str, Call]) -> Iterator[tuple[str, Call]]:

@@ -36,30 +36,31 @@ def parse(file: str, data: bytes) -> ParsedFile:
     """The blocks of a file in JSON; SyntaxProblem when it is no JSON or a template inside is not understood."""
     try:
         document = json.loads(data.decode(), object_pairs_hook=_Object, parse_float=Decimal)
+        return ParsedFile(file, data, tuple(_Reader(file).top(document)))
     except json.JSONDecodeError as error:
         raise SyntaxProblem(file, error.lineno, error.colno, error.msg) from None
-    except (RecursionError, ValueError) as error:
-        raise SyntaxProblem(file, 1, 1, f"no JSON: {type(error).__name__}") from None
-    if not all(isinstance(item, _Object) for item in (document if type(document) is list else [document])):
-        raise SyntaxProblem(file, 1, 1, "no object of blocks")
-    reader = _Reader(file)
-    blocks = [
-        block
-        for kind, value in _members(document)
-        for block in reader.blocks(kind, _OUTER.get(kind, 0), (), value, frozenset())
-    ]
-    return ParsedFile(file, data, tuple(blocks))
+    except UnicodeDecodeError:
+        raise SyntaxProblem(file, 1, 1, "it is not UTF-8") from None
+    except RecursionError:
+        raise SyntaxProblem(file, 1, 1, "it is nested too deeply") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     file: str
 
+    def top(self, document: Any) -> Iterator[Block]:
+        for part in document if type(document) is list else [document]:
+            if not isinstance(part, _Object):
+                raise SyntaxProblem(self.file, 1, 1, "no object of blocks")
+            for kind, value in _members(part):
+                yield from self.blocks(kind, _OUTER.get(kind, 0), (), value, frozenset())
+
     def blocks(
         self, kind: str, labels: int, named: tuple[str, ...], value: Any, bound: frozenset[str]
     ) -> Iterator[Block]:
         """Each block of a kind: below `labels` levels of names, an object or a list of them."""
-        for item in value if isinstance(value, list) and not isinstance(value, _Object) else [value]:
+        for item in value if type(value) is list else [value]:
             if not isinstance(item, _Object):
                 raise SyntaxProblem(self.file, 1, 1, f"{kind} is no object")
             if labels == 0:

@@ -112,9 +112,12 @@ def parse(file: str, data: bytes) -> ParsedFile:
     reader = _Reader(file, data)
     attributes: dict[str, Attribute] = {}
     blocks: tuple[Block, ...] = ()
-    for child in root.children:
-        if child.type == "body":
-            attributes, blocks = reader.body(child, frozenset())
+    try:
+        for child in root.children:
+            if child.type == "body":
+                attributes, blocks = reader.body(child, frozenset())
+    except RecursionError:
+        raise SyntaxProblem(file, 1, 1, "blocks are nested too deeply") from None
     return ParsedFile(file, data, blocks, attributes)
 
 
@@ -151,7 +154,7 @@ class _Reader:
     def attribute(self, node: Node, bound: frozenset[str], kind: str) -> Attribute:
         name = text_of(self.data, node.children[0])
         value = next(child for child in node.children if child.type == "expression")
-        if kind == "dynamic" and name == "iterator":
+        if (kind == "dynamic" and name == "iterator") or _plain(value):
             found: tuple[Reference, ...] = ()
         else:
             found = references(self.data, value, bound)
@@ -195,6 +198,11 @@ class _Reader:
 
 def _output(parts: tuple[str, ...]) -> str | None:
     return parts[2] if parts[:1] == ("module",) and len(parts) > 2 else None  # noqa: PLR2004 - module.NAME.OUT
+
+
+def _plain(value: Node) -> bool:
+    """Whether the value is one literal, as most are."""
+    return value.child_count == 1 and value.children[0].type == "literal_value"
 
 
 def _span(node: Node) -> Span:

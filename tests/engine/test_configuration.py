@@ -1,0 +1,151 @@
+"""The tree of modules below a root, and why a root must run whole because of it."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from stackly_engine.configuration import Call, Configuration, calls, configure
+from stackly_engine.exact import FormatError
+from stackly_engine.source import Product
+from terraform_cli import Terraform
+
+_CALL = 'module "app" {\n  source = "./app"\n}\n'
+
+
+def tree(files: dict[str, str], product: Product = Product.TERRAFORM, name: str = "main.tf") -> Configuration:
+    entries = [{"Key": key, "Source": "./x", "Dir": key or "."} for key in files]
+    by_directory = {key or ".": {name if key else "main.tf": text.encode()} for key, text in files.items()}
+    return configure(by_directory, json.dumps({"Modules": entries}).encode(), product)
+
+
+def test_calls_as_terraform_writes_them(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path)
+    terraform.write(
+        {
+            "main.tf": _CALL,
+            "app/main.tf": 'module "db" {\n  source = "../db"\n}\n',
+            "db/main.tf": 'output "o" {\n  value = 1\n}\n',
+        }
+    )
+    terraform.run("init")
+    written = (tmp_path / ".terraform/modules/modules.json").read_bytes()
+    assert calls(written) == (
+        Call("", "", "", "."),
+        Call("app", "./app", "", "app"),
+        Call("app.db", "../db", "", "db"),
+    )
+    files = {name: {"main.tf": (tmp_path / name / "main.tf").read_bytes()} for name in (".", "app", "db")}
+    found = configure(files, written, Product.TERRAFORM)
+    assert found.whole == ()
+    assert sorted(found.modules) == sorted(found.calls) == ["", "app", "app.db"]
+    assert list(found.modules["app.db"].nodes) == ["output.o"]
+
+
+@pytest.mark.parametrize(
+    "data", [b"{}", b"[]", b'{"Modules": 1}', b'{"Modules": [{"Key": ""}]}', b"x", b'{"Modules": ["x"]}']
+)
+def test_no_list_of_modules(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        calls(data)
+
+
+def test_equal_directories_are_read_once() -> None:
+    two = _CALL + _CALL.replace("app", "two")
+    found = tree({"": two, "app": "locals {\n  x = 1\n}\n", "two": "locals {\n  x = 1\n}\n"})
+    assert found.modules["app"] is found.modules["two"]
+
+
+def test_entries_of_calls_that_are_gone_are_left_out() -> None:
+    found = tree({"": _CALL, "app": "", "old": 'provider "aws" {}', "old.deep": "x = 1"})
+    assert (sorted(found.modules), found.whole) == (["", "app"], ())
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "detail", "file", "line"),
+    [
+        ({"": _CALL}, "invalid", "module.app is not installed", "main.tf", 1),
+        ({"": _CALL, "app": "\n}"}, "syntax", "in module app: ", "app/main.tf", 2),
+        ({"": _CALL, "app": 'provider "aws" {}'}, "legacy-provider-in-module", "provider.aws", "app/main.tf", 1),
+        ({"": _CALL, "app": 'action "a" "b" {}'}, "unsupported-block", "action", "app/main.tf", 1),
+        ({"": _CALL + "locals {\n  x = module.app.o\n}", "app": ""}, "invalid", "no output o", "main.tf", 5),
+        ({"": _CALL + 'locals {\n  x = module.app["k"].o\n}', "app": ""}, "invalid", "no output o", "main.tf", 5),
+        ({"": _CALL, "app": "locals {\n  x = var.y\n}"}, "invalid", "var.y is not declared", "app/main.tf", 2),
+        ({"": 'resource "a_b" "c" {\n  provider = a.x\n}'}, "invalid", "a_b.c uses a provider", "main.tf", 1),
+    ],
+)
+def test_why_a_root_runs_whole(files: dict[str, str], code: str, detail: str, file: str, line: int) -> None:
+    (reason,) = tree(files).whole
+    assert (reason.code, reason.file, reason.line) == (code, file, line)
+    assert detail in reason.detail
+
+
+def test_whole_objects_of_modules_need_no_output() -> None:
+    assert tree({"": _CALL + "locals {\n  x = [module.app, module.app[*].o]\n}", "app": ""}).whole == ()
+
+
+def test_an_empty_provider_block_that_is_passed_stands_for_it() -> None:
+    call = 'module "app" {\n  source = "./app"\n  providers = {\n    aws.x = aws\n  }\n}\nprovider "aws" {}\n'
+    app = 'provider "aws" {\n  alias = "x"\n}\nresource "aws_a" "b" {\n  provider = aws.x\n}\n'
+    found = tree({"": call, "app": app})
+    assert found.whole == ()
+    assert found.providers("app") == {"provider.aws"}
+
+
+def test_json_is_fine_below_the_root_only() -> None:
+    files = {
+        ".": {"main.tf": _CALL.encode()},
+        "app": {"main.tf.json": b'{"output": {"o": {"value": 1, "ephemeral": true}}}'},
+    }
+    entries = json.dumps({"Modules": [{"Key": "app", "Source": "./app", "Dir": "app"}]}).encode()
+    found = configure(files, entries, Product.TERRAFORM)
+    assert found.whole == ()
+    assert found.ephemeral_outputs("app") == {"o"}
+    files["."]["more.tf.json"] = b"{}"
+    assert [reason.code for reason in configure(files, entries, Product.TERRAFORM).whole] == ["json-files"]
+
+
+def test_outputs_that_last_no_longer_than_a_run() -> None:
+    texts = ("ephemeral = true", "ephemeral = false", "", "ephemeral = var.x")
+    outputs = "".join(f'output "o{n}" {{\n  value = 1\n  {text}\n}}\n' for n, text in enumerate(texts))
+    found = tree({"": _CALL, "app": outputs + 'variable "x" {}'})
+    assert found.ephemeral_outputs("app") == {"o0", "o3"}
+    assert found.ephemeral_outputs("nowhere") == frozenset()
+
+
+_S3 = 'terraform {\n  backend "s3" {\n    bucket = "b"\n    key    = "k"\n  }\n}\n'
+_OWN = [
+    (_S3, "s3", '{ bucket = "b", key = "k" }', True),
+    (_S3, "s3", '{ bucket = "b", key = "other" }', False),
+    (_S3, "s3", '{ bucket = "other", key = "k" }', False),
+    (_S3, "s3", '{ bucket = var.x, key = "k" }', True),
+    (_S3, "s3", "{ bucket = var.x, key = var.x }", False),
+    (_S3, "gcs", '{ bucket = "b", key = "k" }', False),
+    ('terraform {\n  backend "s3" {}\n}\n', "s3", '{ bucket = "b", key = "k" }', False),
+    ("", "local", '{ path = "${path.module}/terraform.tfstate" }', True),
+    ("", "local", "{}", True),
+    ("", "local", '{ path = "${path.module}/../x/terraform.tfstate" }', False),
+    ("", "local", '{ path = "../terraform.tfstate" }', False),
+]
+
+
+@pytest.mark.parametrize(("backend", "kind", "config", "own"), _OWN)
+def test_roots_that_read_their_own_state(backend: str, kind: str, config: str, own: bool) -> None:
+    text = f'data "terraform_remote_state" "s" {{\n  backend = "{kind}"\n  config  = {config}\n}}\nvariable "x" {{}}\n'
+    assert [reason.code for reason in tree({"": backend + text}).whole] == ["own-remote-state"] * own
+
+
+def test_the_time_for_many_modules_grows_with_their_number() -> None:
+    assert _seconds(1200) < 12 * _seconds(200) + 1
+
+
+def _seconds(modules: int) -> float:
+    files = {f"m{n}": f'# {n}\nvariable "v" {{}}\noutput "o" {{\n  value = var.v\n}}\n' for n in range(modules)}
+    root = "".join(f'module "m{n}" {{\n  source = "./m"\n  v = module.m{max(0, n - 1)}.o\n}}\n' for n in range(modules))
+    started = time.process_time()
+    found = tree({"": root, **files})
+    assert found.whole == ()
+    assert len(found.modules) == modules + 1
+    assert found.providers("m7") == frozenset()
+    return time.process_time() - started
