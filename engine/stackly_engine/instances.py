@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackly_engine import exact
 from stackly_engine.exact import FormatError
 
 _NAME = re.compile(r"[^\W\d][\w-]*")
@@ -14,6 +13,7 @@ _NUMBER = re.compile(r"\d+")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})|\\(.)|\$\$(?=\{)|%%(?=\{)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+_ESCAPED = str.maketrans({letter: f"\\{name}" for name, letter in _LETTERS.items()})
 _INTERPOLATED = re.compile(r"(?<!\$)\$\{|(?<!%)%\{")
 
 
@@ -138,4 +138,4 @@ def _meant(found: re.Match[str]) -> str:
 def _quoted(key: str | int) -> str:
     if isinstance(key, int):
         return str(key)
-    return exact.dumps(key).decode().replace("${", "$${").replace("%{", "%%{")
+    return f'"{key.translate(_ESCAPED).replace("${", "$${").replace("%{", "%%{")}"'
