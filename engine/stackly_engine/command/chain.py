@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackly_engine import ordering
+from stackly_engine.arranging import joined
 from stackly_engine.batches import batches
 from stackly_engine.command import batch, state
 from stackly_engine.command.batch import Job, Planned
@@ -126,6 +127,8 @@ class _Attempt:
         definite = self.planning.definite()
         if not definite:
             return []
+        if known.apart:
+            return [units for units in self.single(definite) if self.planning.ready(units)]
         found = batches(
             self.upstream, definite, maybe=self.planning.maybe(), together=self.joined.sets, sizes=self.sizes,
             price=known.price, workers=known.workers,
@@ -134,6 +137,11 @@ class _Attempt:
             hull = tuple(sorted(self.hull(definite)))
             return [hull] if self.planning.ready(hull) else []
         return [one.units for one in found.batches if self.planning.ready(one.units)]
+
+    def single(self, definite: Units) -> list[tuple[str, ...]]:
+        """Each unit by itself but for those that must be together."""
+        items = joined(self.upstream, self.joined.sets)
+        return [tuple(sorted(items.members[name])) for name in sorted(items.of(definite))]
 
     def start(
         self, pool: ThreadPoolExecutor, running: dict[Future[Planned], tuple[str, ...]], units: tuple[str, ...]

@@ -43,7 +43,7 @@ class Options:
     replace: tuple[str, ...] = ()
     refresh: bool = False
     workers: int = 2
-    whole: bool = False
+    apart: bool = False  # every unit in a batch of its own, whatever that costs
     price: Price = field(default_factory=Price)
 
 
@@ -74,7 +74,7 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     return Known(
         shell=shell, store=store, graph=graph, dependencies=dependencies(project.configuration),
         parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
-        price=options.price, workers=options.workers, document=document, slices=state.digests(document),
+        price=options.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
         records={unit: Record.from_bytes(data) for unit, data in store.records().items()},
         exports=_exports(store), forced=_forced(graph, document, found, replace, options), replace=replace,
     )  # fmt: skip

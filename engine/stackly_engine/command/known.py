@@ -38,7 +38,7 @@ class Known:
     exports: Recorded
     forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    always: bool = False  # every unit runs: `--refresh`
+    apart: bool = False
 
     @property
     def facts(self) -> Facts:
