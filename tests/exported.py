@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stackly_engine import exact, marks, types
 from stackly_engine.exports import Export
-from stackly_engine.values import Path
+from stackly_engine.values import Path, Refinement
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8).map(lambda text: unicodedata.normalize("NFC", text))
 NAMES = st.one_of(st.sampled_from(["a", "b_c", "d-e", "for", "null", "${x}", "%{if}", 'q"', "a b", ""]), TEXTS)
@@ -18,7 +18,7 @@ NUMBERS = st.one_of(
         lambda digits, exponent: Decimal(digits).scaleb(exponent), st.integers(-(10**25), 10**25), st.integers(-40, 40)
     ),
 ).map(exact.number)
-PRIMITIVES = st.sampled_from(["string", "number", "bool"])
+PRIMITIVES = st.sampled_from(["string", "number", "bool", "dynamic"])
 
 
 def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -70,7 +70,40 @@ def exported(draw: st.DrawFn) -> Export:
     return Export(t, value, sensitive, inner=inner)
 
 
+@st.composite
+def expected(draw: st.DrawFn) -> Export:
+    """An export of a plan: some parts (none inside of sets) are not known, of some it is known that they are not null."""
+    t = draw(TYPES)
+    value = draw(values_of(t))
+    unknown = draw(st.lists(st.sampled_from(places_of(value, t)), max_size=3))
+    mask, _ = marks.outer_and_inner(unknown, value)
+    refined = []
+    for path in sorted(marks.paths_of(mask), key=repr):
+        kind, value = types.kind(_at(t, path)), _without(value, path)
+        if kind not in {"object", "tuple", "dynamic"} and draw(st.booleans()):
+            prefix = draw(st.sampled_from(["", "p ü"])) if kind == "string" else ""
+            refined.append((path, Refinement(not_null=True, prefix=prefix)))
+    paths = draw(st.lists(st.sampled_from(places_of(value, t)), max_size=3)) if draw(st.booleans()) else []
+    sensitive, inner = marks.outer_and_inner(paths, value)
+    return Export(t, value, sensitive, mask, tuple(refined), inner)
+
+
+def _at(t: Any, path: Path) -> Any:
+    for step in path:
+        t = t[1][step] if types.kind(t) in {"object", "tuple"} else t[1]
+    return t
+
+
+def _without(value: Any, path: Path) -> Any:
+    if not path:
+        return None
+    parts = dict(value) if isinstance(value, dict) else list(value)
+    parts[path[0]] = _without(value[path[0]], path[1:])  # type: ignore[index]
+    return parts
+
+
 def comparable(export: Export) -> tuple[Any, ...]:
     """An export with its sets in one order and its numbers in one form."""
     value = exact.normal(types.ordered(export.value, export.type))
-    return export.type, value, marks.tidy(export.sensitive), sorted(export.inner, key=repr)
+    masks = marks.tidy(export.sensitive), marks.tidy(export.unknown)
+    return export.type, value, *masks, sorted(export.inner, key=repr), sorted(export.refined, key=repr)

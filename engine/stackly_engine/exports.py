@@ -150,6 +150,17 @@ def from_output(output: Any) -> Export:
     return Export(kind, value, sensitive, inner=inner)
 
 
+def from_planned_output(output: planfile.PlannedOutput) -> Export:
+    """The export that one generated output of a plan expects."""
+    got = output.planned
+    if got.unknown is True or types.kind(got.type) != "tuple":
+        return UNKNOWN
+    paths = [path[1:] for path in output.sensitive if path[:1] in {(), (0,)}]
+    sensitive, inner = marks.outer_and_inner(paths, got.value[0])
+    refined = tuple(sorted(((path[1:], known) for path, known in got.refined.items() if path[:1] == (0,)), key=repr))
+    return Export(got.type[1][0], got.value[0], sensitive, marks.at(got.unknown, 0), refined, inner)
+
+
 def _from_state(outputs: Mapping[str, Any], prefix: str, address: str, name: str | None) -> Export:
     try:
         return from_output(outputs.get(mangling.name(prefix, address, name)))
@@ -166,13 +177,7 @@ def _from_plan(
         if known is None:
             raise ExportError(f"the plan does not hold {_said(*place)}")
         return known
-    got = output.planned
-    if got.unknown is True or types.kind(got.type) != "tuple":
-        return UNKNOWN
-    paths = [path[1:] for path in output.sensitive if path[:1] in {(), (0,)}]
-    sensitive, inner = marks.outer_and_inner(paths, got.value[0])
-    refined = tuple(sorted(((p[1:], r) for p, r in got.refined.items() if p[:1] == (0,)), key=repr))
-    return Export(got.type[1][0], got.value[0], sensitive, marks.at(got.unknown, 0), refined, inner)
+    return from_planned_output(output)
 
 
 def _said(address: str, name: str | None) -> str:

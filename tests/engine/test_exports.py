@@ -1,18 +1,24 @@
 """Exports against real Terraform: what a cut downstream gets is what it gets in the whole root."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from exported import comparable, exported
-from stackly_engine import exact, exports
+from exported import comparable, expected, exported
+from stackly_engine import exact, exports, planfile
 from stackly_engine.cutting import cut
-from stackly_engine.exports import Export
+from stackly_engine.exact import FormatError
+from stackly_engine.exports import UNKNOWN, Export, ExportError, Exports
 from stackly_engine.generating import Generated
+from stackly_engine.source import Product
+from stackly_engine.values import Refinement
 from terraform_roots import LIBRARY, PROGRAM, VARIABLES, Place, graph_of, modules_json
 
 EXOTIC = {
@@ -181,22 +187,173 @@ def test_a_preview_with_planned_exports_is_the_plan_of_the_whole_root(tmp_path: 
     assert again == planned
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+GENERATED: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "phases": [Phase.generate],
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+def rebuilt(folder: Path, values: list[Export]) -> Place:
+    """A root that makes each value from its export and records it again, as `stackly_up__v0` and so on."""
+    made = Generated()
+    for number, value in enumerate(values):
+        made.value(f"stackly_up__v{number}", value)
+        made.record(f"stackly_up__v{number}", f"local.stackly_up__v{number}")
+    return Place(folder).write({"main.tf": made.text(), "stackly.tfvars.json": exact.dumps(made.values())})
+
+
+@settings(max_examples=3, **GENERATED)
 @given(values=st.lists(exported(), min_size=40, max_size=60))
 def test_a_rebuilt_value_is_the_recorded_one(tmp_path_factory: pytest.TempPathFactory, values: list[Export]) -> None:
-    made, names = Generated(), [f"stackly_up__v{number}" for number in range(len(values))]
-    for name, value in zip(names, values, strict=True):
-        made.value(name, value)
-        made.record(name, f"local.{name}")
-    place = Place(tmp_path_factory.mktemp("rebuilt")).write(
-        {"main.tf": made.text(), "stackly.tfvars.json": exact.dumps(made.values())}
-    )
-    outputs = place.apply(VARIABLES)["outputs"]
-    for name, value in zip(names, values, strict=True):
-        assert comparable(exports.from_output(outputs[name])) == comparable(value), name
+    outputs = rebuilt(tmp_path_factory.mktemp("rebuilt"), values).apply(VARIABLES)["outputs"]
+    for number, value in enumerate(values):
+        assert comparable(exports.from_output(outputs[f"stackly_up__v{number}"])) == comparable(value)
+
+
+@settings(max_examples=3, **GENERATED)
+@given(values=st.lists(expected(), min_size=40, max_size=60))
+def test_a_rebuilt_unknown_is_the_planned_one(tmp_path_factory: pytest.TempPathFactory, values: list[Export]) -> None:
+    outputs = planfile.outputs(rebuilt(tmp_path_factory.mktemp("planned"), values).plan(VARIABLES))
+    for number, value in enumerate(values):
+        assert comparable(exports.from_planned_output(outputs[f"stackly_up__v{number}"])) == comparable(value)
+
+
+RULES = """module "one" { source = "./a" }
+module "many" {
+  source = "./a"
+  count  = 2
+}
+module "whole" { source = "./a" }
+module "asked" { source = "./a" }
+module "unread" { source = "./a" }
+module "awaited" { source = "./a" }
+resource "terraform_data" "single" { input = module.one.id }
+resource "terraform_data" "maybe" {
+  count = 1
+  input = module.one.id
+}
+data "terraform_remote_state" "data" {
+  backend = "local"
+  config  = { path = module.one.id }
+}
+module "reader" {
+  source = "./b"
+  in = [
+    module.one.id, module.one.other, module.many[0].id, module.whole, module.whole.id, try(module.asked.none, null),
+    terraform_data.single.output, terraform_data.single.id, terraform_data.maybe[0].id,
+    data.terraform_remote_state.data.outputs.x,
+  ]
+  depends_on = [module.awaited]
+}
+"""
+SIMPLE = {"a/main.tf": 'output "id" { value = "x" }\noutput "other" { value = null }\n', "b/main.tf": TAKING}
+
+
+def test_what_a_batch_records() -> None:
+    graph = graph_of({"main.tf": RULES, **SIMPLE}, sound=False)  # `try` asks for an output that is not there
+    assert exports.outputs_of(graph, [*graph.units, "removed"]) == {
+        "data.terraform_remote_state.data": ("outputs",),
+        "module.asked": (None,),
+        "module.many": (None,),
+        "module.one": ("id", "other"),
+        "module.whole": (None,),
+        "terraform_data.maybe": (None,),
+        "terraform_data.single": ("id", "output"),
+    }
+    assert exports.unknown_of(graph, ["module.one"]) == {"module.one": {"id": UNKNOWN, "other": UNKNOWN}}
+    made = cut(graph, {"module.one"}, {}).generated.decode()
+    assert made.count("output ") == 2
+    assert "stackly_up__module__one__id" in made
+    assert not cut(graph, {"module.one"}, {}, record=False).generated
+
+
+def test_an_object_that_opentofu_may_leave_out_is_recorded_whole() -> None:
+    main = 'resource "t" "x" {\n  lifecycle { enabled = false }\n}\nmodule "b" {\n  source = "./b"\n  in = t.x.id\n}\n'
+    graph = graph_of({"main.tf": main + 'module "c" {\n  source = "./b"\n  in = t.x.id\n}\n', **SIMPLE}, Product.TOFU)
+    assert exports.attributes_of(graph, "t.x") == (None,)
+
+
+def test_ephemeral_values_never_leave(tmp_path: Path) -> None:
+    giving = """output "id" { value = terraform_data.x.id }
+resource "terraform_data" "x" {}
+variable "token" { ephemeral = true }
+output "token" {
+  value     = var.token
+  ephemeral = true
+}
+"""
+    main = """variable "token" {
+  ephemeral = true
+  default   = "s3cret"
+}
+module "a" {
+  source = "./e"
+  token  = var.token
+}
+module "b" {
+  source = "./b"
+  in     = module.a.id
+}
+output "whole" { value = ephemeralasnull(module.a) }
+"""
+    root = {"main.tf": main, "e/main.tf": giving, **SIMPLE}
+    graph = graph_of(root)
+    unit = graph.owner["module.a"]
+    state = Place(tmp_path / "a").cut(root, cut(graph, {unit}, {})).apply(VARIABLES)
+    assert b"s3cret" not in exact.dumps(state)
+    got = exports.recorded(graph, {unit}, state)["module.a"]
+    assert None not in got or got[None].value == {"id": ANY, "token": None}
+
+
+def test_what_is_missing_is_named() -> None:
+    graph = graph_of({"main.tf": RULES, **SIMPLE}, sound=False)
+    with pytest.raises(ExportError, match=r"module\.one\.id"):
+        exports.recorded(graph, {"module.one"}, {"outputs": {}})
+    with pytest.raises(ExportError, match=r"no export"):
+        exports.from_output({"type": "string", "value": "x"})
+
+
+TEXT = Export("string", "x")
+KEY, PLACE = b"k" * 32, ("module.a", "id")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Export("string", "y"), Export("string", "x", sensitive=True), Export("string", None), Export("dynamic", None),
+        Export("string", None, unknown=True), UNKNOWN, Export(["list", "string"], ["x"]), Export(["set", "string"], ["x"]),
+        Export(["list", "string"], ["x"], sensitive=[True]), Export("number", 1), Export("bool", True),
+        Export("string", None, unknown=True, refined=(((), Refinement(not_null=True)),)),
+        Export(["list", "string"], ["x"], sensitive=True), Export(["list", "string"], ["x"], True, inner=((0,),)),
+    ],
+)  # fmt: skip
+def test_hashes_differ_with_value_type_place_and_marks(other: Export) -> None:
+    assert exports.hash_of(other, KEY, PLACE) != exports.hash_of(TEXT, KEY, PLACE)
+    assert exports.hash_of(other, KEY, PLACE) == exports.hash_of(replace(other), KEY, PLACE)
+    assert exports.hash_of(other, b"other", PLACE) != exports.hash_of(other, KEY, PLACE)
+    assert exports.hash_of(other, KEY, ("module.a", None)) != exports.hash_of(other, KEY, PLACE)
+
+
+def test_hashes_are_of_the_value_not_of_how_it_is_written() -> None:
+    attributes: dict[str, Any] = {"s": ["set", "number"], "t": "string"}
+    t = ["object", attributes]
+    one = Export(t, {"s": [1, Decimal("2.50")], "t": ""}, {"s": False, "t": [False]}, {"s": False})
+    other = Export(["object", dict(reversed(attributes.items()))], {"t": "", "s": [Decimal("2.5"), Decimal("1e0")]})
+    assert exports.hash_of(one, KEY, PLACE) == exports.hash_of(other, KEY, PLACE)
+
+
+@given(expected())
+def test_exports_can_be_kept_as_a_document(export: Export) -> None:
+    kept: Exports = {"module.a": {None: export}, "t.n": {"b": export, "a": TEXT}}
+    read = exports.from_document(exact.loads(exact.dumps(exports.to_document(kept))))
+    assert {place: {name: comparable(e) for name, e in named.items()} for place, named in read.items()} == {
+        place: {name: comparable(e) for name, e in named.items()} for place, named in kept.items()
+    }
+
+
+@pytest.mark.parametrize("document", [None, 1, [1], [["a", None, {}]], [["a", None, {"type": "text"}]]])
+def test_what_is_no_document_of_exports_is_refused(document: Any) -> None:
+    with pytest.raises(FormatError):
+        exports.from_document(document)
