@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stackly_engine import exact, slices
+from stackly_engine.dependencies import Dependencies
 from stackly_engine.exact import FormatError
 from terraform_cli import Terraform
 
@@ -197,3 +198,94 @@ def test_deposed_objects_survive(tmp_path: Path) -> None:
     state.write_bytes(slices.assemble(*slices.split(before)))
     assert exact.loads(state.read_bytes()) == exact.loads(before)
     assert "2 to destroy" in terraform.run("plan", "-var=v=2")
+
+
+# by top-level address
+
+_parts_of_addresses = st.tuples(
+    st.sampled_from(["", "module.a", 'module.a["x.y"]', 'module.a["x"].module.b', "module.b[0]", "module.a-b"]),
+    st.sampled_from(["data", "managed"]),
+    st.sampled_from(["t", "u_v"]),
+    st.sampled_from(["n", "m-1", "ü"]),
+)
+_instances = st.lists(
+    st.fixed_dictionaries(
+        {"schema_version": st.just(0), "attributes": _values},
+        optional={
+            "index_key": st.one_of(st.integers(0, 3), _texts),
+            "deposed": st.just("00000001"),
+            "status": st.just("tainted"),
+            "private": st.just("cHJpdmF0ZQ=="),
+            "sensitive_attributes": st.lists(_values, max_size=3),
+            "identity": _values,
+        },
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def real_states(draw: st.DrawFn) -> dict[str, Any]:
+    """As Terraform writes them: sorted, each address once."""
+    addresses = draw(st.lists(_parts_of_addresses, unique=True, max_size=8))
+    resources = [
+        ({"module": module} if module else {})
+        | {"mode": mode, "type": type_, "name": name, "provider": "p", "instances": draw(_instances)}
+        for module, mode, type_, name in sorted(addresses)
+    ]
+    return draw(states()) | {"resources": resources}
+
+
+@given(real_states())
+def test_by_top_address_everything_comes_back(state: dict[str, Any]) -> None:
+    head, parts = slices.split_by_top(state)
+    assert exact.dumps(slices.join(head, parts)) == exact.dumps(state)
+    assert exact.loads(slices.document_bytes(slices.join(head, parts))) == exact.loads(exact.dumps(state))
+    assert all(resource in parts[slices.top_of(resource)] for resource in state["resources"])
+    stored = {top: exact.loads(slices.slice_bytes(part)) for top, part in parts.items()}
+    again = slices.join(head, stored)
+    assert exact.dumps(again | {"resources": []}) == exact.dumps(state | {"resources": []})
+    assert [slices.slice_bytes([one]) for one in again["resources"]] == [
+        slices.slice_bytes([one]) for one in state["resources"]
+    ]
+
+
+@given(real_states(), st.randoms())
+def test_the_order_in_the_document_is_of_no_matter(state: dict[str, Any], chance: Any) -> None:
+    shuffled = {**state, "resources": list(state["resources"])}
+    chance.shuffle(shuffled["resources"])
+    assert slices.join(*slices.split_by_top(shuffled)) == state
+
+
+def test_a_slice_is_stored_without_what_other_units_decide() -> None:
+    def part(dependencies: list[str], marks: list[str]) -> list[dict[str, Any]]:
+        paths = [[{"type": "get_attr", "value": name}] for name in marks]
+        instance = {"attributes": {"a": 1, "b": 2}, "sensitive_attributes": paths, "dependencies": dependencies}
+        return [{"mode": "managed", "type": "t", "name": "n", "instances": [instance]}]
+
+    assert slices.slice_bytes(part(["t.a"], ["a", "b"])) == slices.slice_bytes(part([], ["b", "a"]))
+    assert slices.slice_bytes(part([], ["a"])) != slices.slice_bytes(part([], ["a", "b"]))
+    d = Dependencies({"t.n": ("t.a", "t.b")}, frozenset({"t.n"}), frozenset())
+    (resource,) = slices.join({}, {"t.n": exact.loads(slices.slice_bytes(part([], [])))}, d)["resources"]
+    assert resource["instances"][0]["dependencies"] == ["t.a", "t.b"]
+    assert resource["instances"][0]["create_before_destroy"] is True
+
+
+def test_a_foreign_resource_in_a_slice_is_refused() -> None:
+    resource = {"mode": "managed", "type": "t", "name": "n", "instances": []}
+    with pytest.raises(FormatError, match="another top-level address"):
+        slices.join({}, {"t.other": [resource]})
+    with pytest.raises(FormatError, match="no mode"):
+        slices.split_by_top({"resources": [{"name": "n"}]})
+
+
+def test_terraform_writes_resources_in_this_order(tmp_path: Path) -> None:
+    terraform = Terraform(tmp_path)
+    terraform.write({"main.tf": CODE, "child/main.tf": 'resource "terraform_data" "c" {\n  count = 2\n}\n'})
+    terraform.run("init")
+    terraform.run("apply", "-auto-approve")
+    before = slices.parse((tmp_path / "terraform.tfstate").read_bytes())
+    head, parts = slices.split_by_top(before)
+    assert list(parts) == ["module.one", "module.two", "terraform_data.numbers", "terraform_data.secret"]
+    assert slices.join(head, parts) == before
