@@ -53,7 +53,7 @@ class Edges:
         result: dict[str, frozenset[str]] = {}
         into = ordering.inverted(self.steps)
         for name in reversed(_bottom_up({name: self.steps[name] & passing for name in passing})):
-            own = frozenset(user for user in into[name] if user == OUTPUTS or self.is_real(user))
+            own = frozenset(user if self.is_real(user) else OUTPUTS for user in into[name] if user not in passing)
             result[name] = _union([own, *(result[user] for user in into[name] if user in result)])
         return result
 

@@ -24,7 +24,8 @@ SEEDS = range(100, 106)
 def initialised(folder: Path, files: Files) -> Terraform:
     terraform = Terraform(folder)
     terraform.write(files)
-    terraform.run("init")
+    if any("source" in text for text in files.values()):
+        terraform.run("init")
     return terraform
 
 
