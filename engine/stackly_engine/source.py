@@ -180,13 +180,17 @@ def _unsupported(file: ParsedFile, block: Block) -> Whole | None:
         return _whole(file, block.span, "unsupported-block", f"a block of type {block.type}")
     if len(block.labels) != _LABELS.get(Kind(block.type), 0):
         return _invalid(file, block.span, f"{block.type} has {len(block.labels)} labels")
-    if block.type == Kind.TERRAFORM:
-        for inner in block.blocks:
-            if inner.type == "encryption":
-                return _whole(file, inner.span, "encryption", "the state is encrypted by OpenTofu")
-            if inner.type not in _SETTINGS:
-                return _whole(file, inner.span, "unsupported-block", f"terraform has a block of type {inner.type}")
-    return None
+    if any("${" in label or "%{" in label for label in block.labels):
+        return _invalid(file, block.span, f"a label of {block.type} is a template")
+    return next(_settings(file, block), None) if block.type == Kind.TERRAFORM else None
+
+
+def _settings(file: ParsedFile, block: Block) -> Iterator[Whole]:
+    for inner in block.blocks:
+        if inner.type == "encryption":
+            yield _whole(file, inner.span, "encryption", "the state is encrypted by OpenTofu")
+        elif inner.type not in _SETTINGS:
+            yield _whole(file, inner.span, "unsupported-block", f"terraform has a block of type {inner.type}")
 
 
 def _invalid(file: ParsedFile, span: Span, detail: str) -> Whole:

@@ -116,6 +116,8 @@ def parse(file: str, data: bytes) -> ParsedFile:
         for child in root.children:
             if child.type == "body":
                 attributes, blocks = reader.body(child, frozenset())
+            elif child.type != "comment":
+                raise reader.problem(child, "an attribute or a block is expected here")
     except RecursionError:
         raise SyntaxProblem(file, 1, 1, "blocks are nested too deeply") from None
     return ParsedFile(file, data, blocks, attributes)
@@ -145,7 +147,7 @@ class _Reader:
             if child.type == "attribute":
                 attribute = self.attribute(child, bound, kind)
                 if attribute.name in attributes:
-                    raise self._problem(child, f"{attribute.name} is set twice")
+                    raise self.problem(child, f"{attribute.name} is set twice")
                 attributes[attribute.name] = attribute
             elif child.type == "block":
                 blocks.append(self.block(child, bound))
@@ -164,17 +166,18 @@ class _Reader:
 
     def _collection(self, body: Node, bound: frozenset[str]) -> dict[str, Attribute]:
         """The `for_each` of a dynamic block, which does not know the block's own iterator yet."""
-        found = [child for child in body.children if child.type == "attribute"]
-        named = [child for child in found if text_of(self.data, child.children[0]) == "for_each"]
-        return {"for_each": self.attribute(child, bound, "dynamic") for child in named}
+        found = self._named(body, "for_each")
+        return {} if found is None else {"for_each": self.attribute(found, bound, "dynamic")}
 
     def _iterators(self, kind: str, labels: tuple[str, ...], body: Node) -> frozenset[str]:
         if kind != "dynamic":
             return frozenset()
-        for child in body.children:
-            if child.type == "attribute" and text_of(self.data, child.children[0]) == "iterator":
-                return frozenset({text_of(self.data, child.children[-1]).strip()})
-        return frozenset(labels[:1])
+        named = self._named(body, "iterator")
+        return frozenset(labels[:1] if named is None else {text_of(self.data, named.children[-1]).strip()})
+
+    def _named(self, body: Node, name: str) -> Node | None:
+        attributes = (child for child in body.children if child.type == "attribute")
+        return next((child for child in attributes if text_of(self.data, child.children[0]) == name), None)
 
     def _quoted(self, value: Node) -> Iterator[Reference]:
         """The elements of `depends_on` in the form that Terraform 0.11 had: quoted."""
@@ -191,7 +194,7 @@ class _Reader:
         text = text_of(self.data, node)
         return text[1:-1] if node.type == "string_lit" else text
 
-    def _problem(self, node: Node, message: str) -> SyntaxProblem:
+    def problem(self, node: Node, message: str) -> SyntaxProblem:
         line, column = node.start_point
         return SyntaxProblem(self.file, line + 1, column + 1, message)
 

@@ -203,6 +203,8 @@ def test_parts_that_a_target_takes() -> None:
         ('variable "v" {}\nvariable "v" {}', "invalid", "declared twice", 2),
         ('resource "t" {}', "invalid", "labels", 1),
         ("x = 1", "invalid", "outside", 1),
+        ('\n{ "output": {} }', "syntax", "", 2),
+        ('\noutput "${x}" {}', "invalid", "template", 2),
     ],
 )
 def test_why_a_root_runs_whole(text: str, code: str, detail: str, line: int) -> None:
