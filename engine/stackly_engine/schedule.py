@@ -48,6 +48,7 @@ class Status(StrEnum):
 
 
 _OPEN = frozenset({Status.WAITING, Status.DEFINITE})
+_STARTABLE = _OPEN | {Status.SKIPPED}
 _GOOD = frozenset({Status.PLANNED, Status.SKIPPED, Status.DEFERRED})
 _SETTLED = _GOOD | {Status.FAILED, Status.BLOCKED}
 
@@ -126,23 +127,35 @@ class Planning:
         return frozenset(self._with(Status.WAITING))
 
     def ready(self, units: Iterable[str]) -> bool:
-        """Whether these may start as one batch now: none was started, and what they need outside is settled well."""
+        """Whether these may start as one batch now: none was started, and what they need outside is settled well.
+
+        A unit that is skipped by itself may be in it too, as long as nothing that needs it was started.
+        """
         chosen = frozenset(units)
         needed = frozenset(other for unit in chosen for other in self.upstream[unit]) - chosen
-        return all(self._status[unit] in _OPEN for unit in chosen) and all(
-            self._status[unit] in _GOOD for unit in needed
+        woken = (other for other in self._woken(chosen) if other not in chosen)
+        return (
+            all(self._status[unit] in _STARTABLE for unit in chosen)
+            and all(self._status[unit] in _GOOD for unit in needed)
+            and all(self._status[unit] in _STARTABLE for unit in woken)
         )
 
     def start(self, units: Iterable[str]) -> None:
-        """Start a batch; a maybe in it runs with the reason `together`. ValueError when it is not ready."""
+        """Start a batch; one in it without a reason of its own runs with `together`. ValueError when it is not ready."""
         batch = tuple(sorted(set(units)))
         if not batch or not self.ready(batch):
             raise ValueError(f"this batch cannot start now: {', '.join(batch)}")
+        woken = self._woken(frozenset(batch))
         reason = next((unit for unit in batch if self._status[unit] is Status.DEFINITE), "")
         for unit in batch:
             self._status[unit] = Status.STARTED
             self._batch[unit] = batch
             self._because[unit] = reason
+        for unit in woken:
+            if self._status[unit] is Status.SKIPPED:
+                self._status[unit] = Status.WAITING
+        if woken:
+            self._count()
 
     def planned(self, unit: str, exports: Hashes, *, changes: bool) -> None:
         """A started unit was planned: hashes of its planned exports, whether managed resources will change."""
@@ -158,10 +171,15 @@ class Planning:
         """A started unit could not be planned: nothing that needs it starts any more."""
         self._check_started(unit)
         self._status[unit] = Status.FAILED
-        for other in sorted(ordering.reachable(self._users, [unit])):
+        self.block(ordering.reachable(self._users, [unit]), unit)
+
+    def block(self, units: Iterable[str], because: str) -> None:
+        """These, and all that need them, cannot start any more for what happened to another unit."""
+        chosen = frozenset(units)
+        for other in sorted(chosen | ordering.reachable(self._users, chosen)):
             if self._status[other] in _OPEN:
                 self._status[other] = Status.BLOCKED
-                self._because[other] = unit
+                self._because[other] = because
 
     def joins(self) -> tuple[frozenset[str], ...]:
         """Impure units with unknown inputs, each with the units that these come from: to be planned as one batch.
@@ -189,10 +207,19 @@ class Planning:
             self._hold(unit, self.facts.recorded(unit))
             self._changes[unit] = self.facts.changed(unit)
             self._changing.discard(unit)
-        for unit in self._order:
-            self._missing[unit] = sum(self._status[needed] not in _SETTLED for needed in self.upstream[unit])
+        self._count()
         for unit in self._order:
             self._look(unit)
+
+    def _count(self) -> None:
+        """How much of what each unit needs is not settled."""
+        for unit in self._order:
+            self._missing[unit] = sum(self._status[needed] not in _SETTLED for needed in self.upstream[unit])
+
+    def _woken(self, batch: frozenset[str]) -> frozenset[str]:
+        """What was settled by way of units that were skipped and are to run after all: everything that needs them."""
+        skipped = [unit for unit in batch if self._status[unit] is Status.SKIPPED]
+        return frozenset(ordering.reachable(self._users, skipped)) if skipped else frozenset()
 
     def _look(self, unit: str) -> None:
         """Decide about a waiting unit whose inputs are known by now, and then about those that wait for it."""
