@@ -11,6 +11,7 @@ from stackly_server.clock import uuid7
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import AlreadyExists, Conflict, FieldProblem, Invalid, NotFound, NotNow
 from stackly_server.stacks import state_store, store
+from stackly_server.stacks.fixed import require_fixed
 from stackly_server.stacks.model import BY_HAND, Blueprint, CodeStatus, StackCode, StackState, blueprint_of
 from stackly_server.stacks.problems import config_invalid
 from stackly_server.stacks.showing import ShownState, show
@@ -105,6 +106,7 @@ class StackService:
         for _ in range(_TRIES):
             async with self._db.read(subject.tenant) as conn:
                 before = await self.state_by_name(conn, subject, name)
+                await require_fixed(conn, subject.account, before, change)
             if change.etag and change.etag != before.etag:
                 raise _mismatch(name, before)
             shown = await self._update(subject, name, before, change)

@@ -20,10 +20,15 @@ class NewStackState:
 
 @dataclass(frozen=True, slots=True)
 class StackStateChange:
-    """What to change; None leaves a thing as it is. `clear_auto_deploy`: as the stack file says, from now on."""
+    """What to change; None leaves a thing as it is. `clear_auto_deploy`: as the stack file says, from now on.
+
+    `stack_code` and `namespace` are resource names of what the caller takes for given; empty for nothing.
+    """
 
     labels: Mapping[str, str] | None = None
     variables: Variables | None = None
     auto_deploy: bool | None = None
     clear_auto_deploy: bool = False
     etag: str = ""
+    stack_code: str = ""
+    namespace: str = ""

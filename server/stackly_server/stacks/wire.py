@@ -103,7 +103,7 @@ def change_from_proto(request: pb.UpdateStackStateRequest) -> StackStateChange:
         raise Invalid("VALIDATION_FAILED", f"update_mask: {problem.problem}.", fields=[problem])
     fields = named or {name for name in _CHANGEABLE if _is_set(said, name)}
     if not fields:
-        raise Invalid("UPDATE_EMPTY", "The update sets nothing: give labels, variables or auto_deploy.")
+        raise Invalid("UPDATE_EMPTY", "The update sets nothing that can change: give labels, variables or auto_deploy.")
     has_auto = said.HasField("auto_deploy")
     return StackStateChange(
         labels=dict(said.labels) if "labels" in fields else None,
@@ -111,6 +111,8 @@ def change_from_proto(request: pb.UpdateStackStateRequest) -> StackStateChange:
         auto_deploy=said.auto_deploy if "auto_deploy" in fields and has_auto else None,
         clear_auto_deploy="auto_deploy" in fields and not has_auto,
         etag=said.etag,
+        stack_code="" if named else said.stack_code,
+        namespace="" if named else said.namespace,
     )
 
 

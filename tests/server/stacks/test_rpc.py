@@ -175,6 +175,24 @@ async def test_an_empty_update_and_strange_masks_are_refused(client: Client, cod
     assert reason(await client.refused("UpdateStackState", strange)) == "VALIDATION_FAILED"
 
 
+@pytest.mark.parametrize("field", ["stack_code", "namespace"])
+async def test_what_cannot_change_is_refused_and_not_passed_over(
+    client: Client, code: stacks_pb2.StackCode, field: str
+) -> None:
+    name = "accounts/dev/stackStates/net-eu"
+    now = (await client("GetStackState", pb.GetStackStateRequest(name=name))).stack_state
+    moved = stacks_pb2.StackState(name=name, labels={"a": "b"})
+    setattr(moved, field, f"{getattr(now, field)}-2")
+    error = await client.refused("UpdateStackState", pb.UpdateStackStateRequest(stack_state=moved))
+    assert (error.code(), reason(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION_FAILED")
+    (violation,) = details(error, error_details_pb2.BadRequest).field_violations
+    assert violation.field == f"stack_state.{field}"
+    assert (await client("GetStackState", pb.GetStackStateRequest(name=name))).stack_state == now
+    setattr(moved, field, getattr(now, field))
+    same = await client("UpdateStackState", pb.UpdateStackStateRequest(stack_state=moved))
+    assert same.stack_state.labels["a"] == "b"
+
+
 async def test_another_account_sees_nothing(
     api: "Api", world: World, code: stacks_pb2.StackCode, rival: "Tenant"
 ) -> None:
