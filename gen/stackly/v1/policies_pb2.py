@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from stackly.options.v1 import options_pb2 as stackly_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stackly/v1/policies.proto\x12\nstackly.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a stackly/options/v1/options.proto\"\xc4\x02\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x1b\n\x03hcl\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xd2\xda\x18\x06\x10\x01\x18\x80\x80\x04\x12\x30\n\x08\x61pproval\x18\x05 \x01(\x0b\x32\x18.stackly.v1.ApprovalRuleB\x04\xe2\x41\x01\x03\x12\x32\n\x08selector\x18\x06 \x01(\x0b\x32\x1a.stackly.v1.PolicySelectorB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"~\n\x0c\x41pprovalRule\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x15\n\rmin_approvers\x18\x02 \x01(\x05\x12\x16\n\x0e\x61llowed_groups\x18\x03 \x03(\t\x12\x14\n\x0cself_allowed\x18\x04 \x01(\x08\x12\x17\n\x0f\x65xpires_seconds\x18\x05 \x01(\x03\"\x8d\x01\n\x0ePolicySelector\x12\x14\n\x0c\x65nvironments\x18\x01 \x03(\t\x12\x36\n\x06labels\x18\x02 \x03(\x0b\x32&.stackly.v1.PolicySelector.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"y\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x05 \x01(\x05\x12\x11\n\tline_text\x18\x06 \x01(\t\x12\x10\n\x08\x62locking\x18\x07 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stackly/v1/policies.proto\x12\nstackly.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a stackly/options/v1/options.proto\"\xc5\x02\n\x06Policy\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x1b\n\x03hcl\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xd2\xda\x18\x06\x10\x01\x18\x80\x80\x04\x12\x31\n\tapprovals\x18\x05 \x03(\x0b\x32\x18.stackly.v1.ApprovalRuleB\x04\xe2\x41\x01\x03\x12\x32\n\x08selector\x18\x06 \x01(\x0b\x32\x1a.stackly.v1.PolicySelectorB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"~\n\x0c\x41pprovalRule\x12\x10\n\x08required\x18\x01 \x01(\x08\x12\x15\n\rmin_approvers\x18\x02 \x01(\x05\x12\x16\n\x0e\x61llowed_groups\x18\x03 \x03(\t\x12\x14\n\x0cself_allowed\x18\x04 \x01(\x08\x12\x17\n\x0f\x65xpires_seconds\x18\x05 \x01(\x03\"\x8d\x01\n\x0ePolicySelector\x12\x14\n\x0c\x65nvironments\x18\x01 \x03(\t\x12\x36\n\x06labels\x18\x02 \x03(\x0b\x32&.stackly.v1.PolicySelector.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"y\n\x07\x46inding\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x0c\n\x04line\x18\x04 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x05 \x01(\x05\x12\x11\n\tline_text\x18\x06 \x01(\t\x12\x10\n\x08\x62locking\x18\x07 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,8 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICY'].fields_by_name['uid']._serialized_options = b'\342A\001\003'
   _globals['_POLICY'].fields_by_name['hcl']._loaded_options = None
   _globals['_POLICY'].fields_by_name['hcl']._serialized_options = b'\342A\001\002\322\332\030\006\020\001\030\200\200\004'
-  _globals['_POLICY'].fields_by_name['approval']._loaded_options = None
-  _globals['_POLICY'].fields_by_name['approval']._serialized_options = b'\342A\001\003'
+  _globals['_POLICY'].fields_by_name['approvals']._loaded_options = None
+  _globals['_POLICY'].fields_by_name['approvals']._serialized_options = b'\342A\001\003'
   _globals['_POLICY'].fields_by_name['selector']._loaded_options = None
   _globals['_POLICY'].fields_by_name['selector']._serialized_options = b'\342A\001\003'
   _globals['_POLICY'].fields_by_name['revision']._loaded_options = None
@@ -53,13 +53,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYSELECTOR_LABELSENTRY']._loaded_options = None
   _globals['_POLICYSELECTOR_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_POLICY']._serialized_start=142
-  _globals['_POLICY']._serialized_end=466
-  _globals['_APPROVALRULE']._serialized_start=468
-  _globals['_APPROVALRULE']._serialized_end=594
-  _globals['_POLICYSELECTOR']._serialized_start=597
-  _globals['_POLICYSELECTOR']._serialized_end=738
-  _globals['_POLICYSELECTOR_LABELSENTRY']._serialized_start=693
-  _globals['_POLICYSELECTOR_LABELSENTRY']._serialized_end=738
-  _globals['_FINDING']._serialized_start=740
-  _globals['_FINDING']._serialized_end=861
+  _globals['_POLICY']._serialized_end=467
+  _globals['_APPROVALRULE']._serialized_start=469
+  _globals['_APPROVALRULE']._serialized_end=595
+  _globals['_POLICYSELECTOR']._serialized_start=598
+  _globals['_POLICYSELECTOR']._serialized_end=739
+  _globals['_POLICYSELECTOR_LABELSENTRY']._serialized_start=694
+  _globals['_POLICYSELECTOR_LABELSENTRY']._serialized_end=739
+  _globals['_FINDING']._serialized_start=741
+  _globals['_FINDING']._serialized_end=862
 # @@protoc_insertion_point(module_scope)

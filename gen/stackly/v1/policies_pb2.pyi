@@ -12,12 +12,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Policy(_message.Message):
-    __slots__ = ("name", "uid", "etag", "hcl", "approval", "selector", "revision", "created_at", "updated_at")
+    __slots__ = ("name", "uid", "etag", "hcl", "approvals", "selector", "revision", "created_at", "updated_at")
     NAME_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     HCL_FIELD_NUMBER: _ClassVar[int]
-    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
     SELECTOR_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -26,12 +26,12 @@ class Policy(_message.Message):
     uid: str
     etag: str
     hcl: str
-    approval: ApprovalRule
+    approvals: _containers.RepeatedCompositeFieldContainer[ApprovalRule]
     selector: PolicySelector
     revision: int
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., hcl: _Optional[str] = ..., approval: _Optional[_Union[ApprovalRule, _Mapping]] = ..., selector: _Optional[_Union[PolicySelector, _Mapping]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., hcl: _Optional[str] = ..., approvals: _Optional[_Iterable[_Union[ApprovalRule, _Mapping]]] = ..., selector: _Optional[_Union[PolicySelector, _Mapping]] = ..., revision: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ApprovalRule(_message.Message):
     __slots__ = ("required", "min_approvers", "allowed_groups", "self_allowed", "expires_seconds")

@@ -30,8 +30,8 @@ def list_policies(session: Session) -> None:
         lambda policy: (
             words.last(policy.name),
             str(policy.revision),
-            str(policy.approval.min_approvers if policy.approval and policy.approval.required else 0),
-            ", ".join(policy.approval.allowed_groups) if policy.approval else "",
+            " and ".join(str(rule.min_approvers if rule.required else 0) for rule in policy.approvals),
+            " and ".join(", ".join(rule.allowed_groups) or "anyone" for rule in policy.approvals),
             _where(policy),
             words.ago(policy.updated_at),
         ),
@@ -103,7 +103,7 @@ def delete(session: Session, *, policy: str, force: bool, yes: bool) -> None:
 
 def _lines(policy: "Policy") -> Iterator[str]:
     yield f"{words.last(policy.name)}, revision {policy.revision}, {_where(policy)}"
-    if (rule := policy.approval) is not None:
+    for rule in policy.approvals:
         groups = f" of {' or '.join(rule.allowed_groups)}" if rule.allowed_groups else ""
         own = "the run's author counts" if rule.self_allowed else "the run's author does not count"
         asked = f"{rule.min_approvers} must approve{groups}; {own}" if rule.required else "asks nobody"

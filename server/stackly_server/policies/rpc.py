@@ -73,7 +73,7 @@ def _said(policy: Policy, name: str, hcl: str) -> policies_pb2.Policy:
     return policies_pb2.Policy(
         name=name,
         hcl=hcl,
-        approval=_approval(policy.approvals[0]),
+        approvals=[_approval(each) for each in policy.approvals],
         selector=None
         if selector is None
         else policies_pb2.PolicySelector(environments=selector.environments, labels=selector.labels),

@@ -23,7 +23,8 @@ async def test_a_policy_through_its_life(api: "Api", dev: "Tenant") -> None:
     wanted = pb.CreatePolicyRequest(parent="accounts/dev", policy=policies_pb2.Policy(hcl=HCL))
     made = (await stub.CreatePolicy(wanted, metadata=signed)).policy
     assert (made.name, made.revision, made.hcl) == (NAME, 1, HCL)
-    assert (made.approval.required, made.approval.min_approvers, made.approval.self_allowed) == (True, 2, True)
+    (rule,) = made.approvals
+    assert (rule.required, rule.min_approvers, rule.self_allowed) == (True, 2, True)
     assert (list(made.selector.environments), dict(made.selector.labels)) == (["prod"], {"tier": "1"})
     assert (await stub.GetPolicy(pb.GetPolicyRequest(name=NAME), metadata=signed)).policy == made
     listed = await stub.ListPolicies(pb.ListPoliciesRequest(parent="accounts/dev"), metadata=signed)
@@ -31,7 +32,7 @@ async def test_a_policy_through_its_life(api: "Api", dev: "Tenant") -> None:
     change = policies_pb2.Policy(name=NAME, hcl=HCL.replace("2", "3"), etag=made.etag)
     update = pb.UpdatePolicyRequest(policy=change, update_mask=FieldMask(paths=["hcl"]))
     changed = (await stub.UpdatePolicy(update, metadata=signed)).policy
-    assert (changed.revision, changed.approval.min_approvers) == (2, 3)
+    assert (changed.revision, changed.approvals[0].min_approvers) == (2, 3)
     with pytest.raises(grpc.aio.AioRpcError) as stale:
         await stub.UpdatePolicy(update, metadata=signed)
     assert reason(stale.value) == "ETAG_MISMATCH"
@@ -39,6 +40,14 @@ async def test_a_policy_through_its_life(api: "Api", dev: "Tenant") -> None:
     with pytest.raises(grpc.aio.AioRpcError) as gone:
         await stub.DeletePolicy(pb.DeletePolicyRequest(name=NAME), metadata=signed)
     assert reason(gone.value) == "NOT_FOUND"
+
+
+async def test_every_approval_block_is_shown(api: "Api", dev: "Tenant") -> None:
+    stub, signed = policies_service_pb2_grpc.PolicyServiceStub(api.channel), await api.sign_in(dev.api_key)
+    more = "  approval {\n    min_approvers = 3\n  }\n}\n"
+    policy = policies_pb2.Policy(hcl=HCL.replace('"two"', '"both"').removesuffix("}\n") + more)
+    made = await stub.CreatePolicy(pb.CreatePolicyRequest(parent="accounts/dev", policy=policy), metadata=signed)
+    assert [(rule.min_approvers, rule.self_allowed) for rule in made.policy.approvals] == [(2, True), (3, False)]
 
 
 async def test_a_bad_text_is_refused_with_places_and_checked_without_effect(api: "Api", dev: "Tenant") -> None:

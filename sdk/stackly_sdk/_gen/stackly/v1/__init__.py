@@ -4496,11 +4496,11 @@ class Policy(betterproto2.Message):
     One `policy` block, 1 byte to 64 KiB.
     """
 
-    approval: "ApprovalRule | None" = betterproto2.field(
-        5, betterproto2.TYPE_MESSAGE, optional=True
+    approvals: "list[ApprovalRule]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    What the text says, parsed.
+    What the text says, parsed: one for each `approval` block, in their order. Each has to be met by itself.
     """
 
     selector: "PolicySelector | None" = betterproto2.field(
