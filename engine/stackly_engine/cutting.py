@@ -1,23 +1,19 @@
 """A batch's root: the original bytes, other units blanked, references to them replaced by recorded values."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from stackly_engine import exact, mangling
 from stackly_engine.exports import Exports, attributes_of, outputs_of, prefix_of
 from stackly_engine.generating import Generated
+from stackly_engine.graph import Graph, Needs
 from stackly_engine.source import REAL, Kind, Node
 from stackly_engine.syntax import Attribute, ParsedFile, Reference, Span
-
-if TYPE_CHECKING:
-    from stackly_engine.graph import Graph
 
 GENERATED = "stackly_gen.tf"
 REMOVED = "removed"
 _DEPENDING = REAL | {Kind.OUTPUT}
+_NAMING = frozenset({"alias", "version"})  # of a provider block; neither reads anything
 _BACKENDS = frozenset({"backend", "cloud"})
 
 
@@ -55,8 +51,8 @@ def cut(
     `pending` are addresses of other units whose managed resources will change: what depends on them must wait in the
     preview. `removed` among the units adds the removed blocks of what is gone, and every provider block.
     """
-    kept, external = _needs(graph, units)
-    editor = _Editor(graph, kept, pending, prefix_of(graph))
+    needs = _needs(graph, units)
+    editor = _Editor(graph, needs.kept, needs.idle, pending, prefix_of(graph))
     files = editor.edit(graph.configuration.root.files)
     made = editor.generated(upstream)
     if record:
@@ -67,8 +63,8 @@ def cut(
         files=files,
         generated=made.text(),
         variables=exact.dumps(made.values()),
-        modules=_modules(graph, kept),
-        external=external,
+        modules=_modules(graph, needs.kept),
+        external=needs.external,
         generated_name=_free_name(files),
         prefix=editor.prefix,
     )
@@ -89,16 +85,16 @@ def edited(data: bytes, edits: Collection[tuple[Span, bytes]]) -> bytes:
     return bytes(out + data[reached:])
 
 
-def _needs(graph: Graph, units: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+def _needs(graph: Graph, units: Collection[str]) -> Needs:
     nodes = graph.configuration.root.nodes
     if set(units) >= set(graph.units):
-        return frozenset(nodes), frozenset()
+        return Needs(frozenset(nodes), frozenset())
     needs = graph.needs(sorted(set(units) - {REMOVED}))
     if REMOVED not in units:
-        return needs.kept, needs.external
+        return needs
     kept, external = _closure(graph, {address for address, node in nodes.items() if _about_removed(graph, node)})
     kept |= needs.kept
-    return frozenset(kept), frozenset(external | needs.external) - kept
+    return Needs(frozenset(kept), frozenset(external | needs.external) - kept)
 
 
 def _about_removed(graph: Graph, node: Node) -> bool:
@@ -160,6 +156,7 @@ class _Editor:
 
     graph: Graph
     kept: frozenset[str]
+    idle: frozenset[str]
     pending: frozenset[str]
     prefix: str
     read: set[tuple[str, str | None]] = field(default_factory=set)
@@ -194,6 +191,8 @@ class _Editor:
             for block in node.block.blocks:
                 if block.type in _BACKENDS:
                     yield block.span, _lines(data, block.span)
+        elif node.address in self.idle:
+            yield from _emptied(data, node)
         else:
             yield from self._references(data, node)
 
@@ -232,6 +231,15 @@ class _Editor:
 
     def _pending(self, address: str) -> str:
         return f"{mangling.name(self.prefix, address)}-pending"
+
+
+def _emptied(data: bytes, node: Node) -> Iterator[tuple[Span, bytes]]:
+    """A provider block that must be there and is never configured: only its name stays, for it may read anything."""
+    for attribute in node.block.attributes.values():
+        if attribute.name not in _NAMING:
+            yield attribute.span, _lines(data, attribute.span)
+    for block in node.block.blocks:
+        yield block.span, _lines(data, block.span)
 
 
 def _depends_on(node: Node) -> Iterator[Attribute]:

@@ -18,11 +18,13 @@ class Needs:
     """What a batch is made of: `kept` node addresses of the root, `external` real addresses of other units it reads.
 
     `awaited` are real addresses of other units that stand in a `depends_on` of the batch (they may be external too).
+    `idle` are kept provider blocks that a call names and nothing below it uses: what they read is not kept for them.
     """
 
     kept: frozenset[str]
     external: frozenset[str]
     awaited: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Graph:
         """What a batch of these units keeps of the root, and what it reads of others."""
         chosen = frozenset(units)
         kept: set[str] = set()
+        passed: set[str] = set()
         outside: dict[Use, set[str]] = {use: set() for use in Use}
         waiting = list(self._starts(chosen))
         while waiting:
@@ -72,13 +75,14 @@ class Graph:
             if address in kept:
                 continue
             kept.add(address)
-            waiting.extend(self.configuration.passed(address) if address.startswith("module.") else ())
+            passed |= self.configuration.passed(address) if address.startswith("module.") else frozenset()
             for read in self.edges.reads[address]:
                 if self.edges.is_real(read.target) and self.owner[read.target] not in chosen:
                     outside[read.use].add(read.target)
                 else:
                     waiting.append(read.target)
-        return Needs(frozenset(kept), frozenset(outside[Use.VALUE]), frozenset(outside[Use.ORDER]))
+        external, awaited = frozenset(outside[Use.VALUE]), frozenset(outside[Use.ORDER])
+        return Needs(frozenset(kept | passed), external, awaited, frozenset(passed - kept))
 
     def owner_of(self, address: str) -> str | None:
         """The unit of any address, with indices and deeper ones, by its top-level part; None when nothing declares it."""

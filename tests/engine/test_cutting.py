@@ -378,3 +378,48 @@ def test_bytes_outside_of_edits_stay(data: bytes, ranges: list[tuple[int, int]])
     result = edited(data, [(span, b"") for span in spans])
     if not any(a.start < b.start < a.end < b.end for a in spans for b in spans):
         assert result == bytes(byte for index, byte in enumerate(data) if index not in inside)
+
+
+def test_blocks_about_addresses_and_validations_read_recorded_values_too() -> None:
+    main = """module "a" { source = "./m" }
+module "b" {
+  source = "./m"
+  in     = var.checked
+}
+variable "checked" {
+  default = 1
+  validation {
+    condition     = module.a.id != ""
+    error_message = "${module.a.id}"
+  }
+}
+import {
+  to = module.b.terraform_data.it
+  id = module.a.id
+}
+moved {
+  from = module.b.terraform_data.old
+  to   = module.b.terraform_data.it
+}
+provider "x" { token = local.token }
+provider "x" {
+  alias = "y"
+  token = local.token
+  more { token = module.a.in }
+}
+locals { token = module.a.in }
+module "c" {
+  source    = "./m"
+  providers = { x = x, x.y = x.y }
+}
+"""
+    graph = graph_of({"main.tf": main, "m/main.tf": GIVING})
+    made = cut(graph, {"module.b"}, all_unknown(graph)).files["main.tf"].decode()
+    assert made.count("local.stackly_up__module__a__id") == 3
+    assert "module.a" not in made
+    assert "from = module.b.terraform_data.old\n" in made
+    assert "provider" not in made
+    other = cut(graph, {"module.c"}, all_unknown(graph)).files["main.tf"].decode()
+    # nothing below uses them, so they are named and never configured
+    assert 'provider "x" {  }\nprovider "x" {\n  alias = "y"\n  \n  \n}\nlocals {  }\n' in other
+    assert "providers = { x = x, x.y = x.y }" in other
