@@ -1,13 +1,12 @@
 """Units, edges, exports and what a batch keeps."""
 
-import re
 import time
 
 import pytest
 
 from engine.graph_cases import LEAF, TWO_WAYS
 from engine.written import written
-from oracle.roots import root
+from oracle.roots import calls_of, root
 from stackly_engine.graph import Graph, build, top
 
 
@@ -31,7 +30,6 @@ def thing(name: str, *values: str) -> str:
 
 
 SECRET = LEAF + 'output "passing" {\n  ephemeral = true\n  value = 1\n}\n'
-CALL = re.compile(r'module "(\w+)" \{\n  source = "(?:\.\.|\./modules)/(\w+)"')
 ALWAYS = 'terraform {\n}\nvariable "free" {\n  default = 1\n}\n'
 
 
@@ -265,19 +263,6 @@ def test_units_of_random_roots_are_a_partition_without_circles(seed: int) -> Non
     everything = graph.needs(graph.units)
     assert not everything.external | everything.awaited
     assert graph.units.keys() == build(configuration).units.keys()
-
-
-def calls_of(files: dict[str, str]) -> dict[str, str]:
-    """The calls of a random root, key to folder, nested ones too."""
-    found: dict[str, str] = {}
-    waiting = [("", "main.tf")]
-    while waiting:
-        key, path = waiting.pop()
-        for name, folder in CALL.findall(files[path]):
-            inner = f"{key}__{name}" if key else name
-            found[inner] = f"modules/{folder}"
-            waiting.append((inner, f"modules/{folder}/main.tf"))
-    return found
 
 
 def test_thousands_of_modules_take_seconds_and_no_recursion() -> None:

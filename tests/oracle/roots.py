@@ -6,13 +6,14 @@ know nothing of each other, each an item of its own in the caller, so modules ma
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 Files = dict[str, str]
 REMOTE = "remote.tfstate.json"
-KEYS = ("a", "b c")
+_CALL = re.compile(r'module "(\w+)" \{\n  source = "(?:\.\.|\./modules)/(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ def root(seed: int, sizes: Sizes = Sizes()) -> Files:
     Its variables `v0`, `v1`, … have defaults; another value for one of them is a change of the root's inputs.
     """
     return _Builder(Random(seed), sizes).root()
+
+
+def calls_of(files: Files) -> dict[str, str]:
+    """The calls of such a root, nested ones too: key (`a__b` for "a.b") to folder."""
+    found: dict[str, str] = {}
+    waiting = [("", "main.tf")]
+    while waiting:
+        key, path = waiting.pop()
+        for name, folder in _CALL.findall(files[path]):
+            inner = f"{key}__{name}" if key else name
+            found[inner] = f"modules/{folder}"
+            waiting.append((inner, f"modules/{folder}/main.tf"))
+    return found
 
 
 @dataclass(frozen=True)
