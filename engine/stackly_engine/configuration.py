@@ -57,7 +57,7 @@ class Configuration:
         """The provider nodes of the root that resources below a call really use: `provider.aws.west`."""
         uses = self._uses.get(key, frozenset())
         while key:
-            uses = outside(uses, self._given(key))
+            uses = outside(uses, self._given[key])
             key = self.calls[key].parent
         return self._nodes_of(uses)
 
@@ -91,13 +91,18 @@ class Configuration:
         uses = {key: set(about.own) for key, about in self._about.items()}
         for key in sorted(self.modules, key=lambda key: (-key.count("."), key)):
             if key:
-                uses[self.calls[key].parent] |= outside(frozenset(uses[key]), self._given(key))
+                uses[self.calls[key].parent] |= outside(frozenset(uses[key]), self._given[key])
         return {key: frozenset(found) for key, found in uses.items()}
 
-    def _given(self, key: str) -> Mapping[Use, Use]:
-        call = self.calls[key]
-        block = self.modules[call.parent].nodes[f"module.{call.name}"].block
-        return through(block, self._about[key], self._about[call.parent])
+    @cached_property
+    def _given(self) -> Mapping[str, Mapping[Use, Use]]:
+        """For each call how configurations inside are named outside, where `providers` says so."""
+        found: dict[str, Mapping[Use, Use]] = {}
+        for key, call in self.calls.items():
+            if key:
+                block = self.modules[call.parent].nodes[f"module.{call.name}"].block
+                found[key] = through(block, self._about[key], self._about[call.parent])
+        return found
 
     def _nodes_of(self, uses: frozenset[Use]) -> frozenset[str]:
         return frozenset(address for use in uses for address in self._configured.get(use, ()))

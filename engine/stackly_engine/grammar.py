@@ -7,6 +7,7 @@ import tree_sitter
 import tree_sitter_hcl
 
 _LANGUAGE = tree_sitter.Language(tree_sitter_hcl.language())
+_EXPONENT = re.compile(rb"\d[eE]")
 _INTEGER_EXPONENT = re.compile(rb"(?<![\w.])\d+[eE][+-]?\d+(?![\w.])")
 _MIXED_MARKS = re.compile(rb"\$+(?=%+\{)|%+(?=\$+\{)")
 _DOLLARS = re.compile(rb"\${3,}\{")
@@ -41,10 +42,15 @@ def masked(data: bytes) -> bytes:
     data = data.replace(b"\0", b" ")
     if data.startswith(_BYTE_ORDER_MARK):
         data = b"   " + data[3:]
-    data = _INTEGER_EXPONENT.sub(lambda found: b"0" * len(found[0]), data)
-    data = _MIXED_MARKS.sub(lambda found: b"_" * len(found[0]), data)
-    data = _DOLLARS.sub(lambda found: b"_" * (len(found[0]) - 3) + b"$${", data)
-    return _PERCENTS.sub(lambda found: b"_" * (len(found[0]) - 3) + b"%%{", data)
+    if _EXPONENT.search(data):
+        data = _INTEGER_EXPONENT.sub(lambda found: b"0" * len(found[0]), data)
+    if b"$%" in data or b"%$" in data:
+        data = _MIXED_MARKS.sub(lambda found: b"_" * len(found[0]), data)
+    if b"$$$" in data:
+        data = _DOLLARS.sub(lambda found: b"_" * (len(found[0]) - 3) + b"$${", data)
+    if b"%%%" in data:
+        data = _PERCENTS.sub(lambda found: b"_" * (len(found[0]) - 3) + b"%%{", data)
+    return data
 
 
 def _errors(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
