@@ -126,21 +126,22 @@ def build(configuration: Configuration) -> Graph:
     edges = edges_of(configuration)
     units = units_of(configuration, edges)
     owner = {member: unit.name for unit in units.values() for member in unit.members}
-    upstream = {
-        unit.name: frozenset(owner[needed] for member in _with_closing(unit) for needed in edges.direct[member])
-        - {unit.name}
-        for unit in units.values()
-    }
+    upstream = {unit.name: _upstream(edges, owner, unit) for unit in units.values()}
+    inside = _inside_checks(edges)
+    if inside:
+        upstream[OUTPUTS] |= upstream.keys() - ordering.reachable(ordering.inverted(upstream), [OUTPUTS]) - {OUTPUTS}
     exports = _exports(edges, owner)
     direct = {address: needed for address, needed in edges.direct.items() if address != OUTPUTS}
-    return Graph(configuration, units, upstream, {**_inside_checks(edges), **owner}, exports, direct, edges)
+    return Graph(configuration, units, upstream, {**inside, **owner}, exports, direct, edges)
 
 
-def _with_closing(unit: Unit) -> tuple[str, ...]:
-    return (*unit.members, OUTPUTS) if unit.name == OUTPUTS else unit.members
+def _upstream(edges: Edges, owner: Mapping[str, str], unit: Unit) -> frozenset[str]:
+    members = (*unit.members, OUTPUTS) if unit.name == OUTPUTS else unit.members
+    return frozenset(owner[needed] for member in members for needed in edges.direct[member]) - {unit.name}
 
 
 def _inside_checks(edges: Edges) -> dict[str, str]:
+    """Data sources inside of the root's checks; Terraform reads them when everything else is applied."""
     checks = [node.block for node in edges.nodes.values() if node.kind is Kind.CHECK]
     return {
         f"data.{'.'.join(block.labels)}": OUTPUTS

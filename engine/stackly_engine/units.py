@@ -104,6 +104,8 @@ def _reader(edges: Edges, address: str) -> str:
 def _is_ephemeral(configuration: Configuration, edges: Edges, read: Read) -> bool:
     """Values that Terraform never writes down: they cannot be handed over, and would silently arrive as null."""
     kind = edges.nodes[read.target].kind
+    if read.use is not Use.VALUE:
+        return False
     if kind is Kind.MODULE:
         names = configuration.ephemeral_outputs(read.target.removeprefix("module."))
         return read.attribute in names or (read.attribute is None and bool(names))

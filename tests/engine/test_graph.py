@@ -102,7 +102,8 @@ def test_a_replacement_trigger_joins_across_groups_and_what_is_between() -> None
 def test_ephemeral_values_are_not_handed_over(read: str) -> None:
     """▲ They would silently arrive as null."""
     graph = graph_of(
-        leaf("a", "1", "secret") + "locals {\n  l = module.a.passing\n}\n" + leaf("b", read) + leaf("c", "module.a.out"),
+        leaf("a", "1", "secret") + "locals {\n  l = module.a.passing\n}\n" + leaf("b", read) + leaf("c", "module.a.out")
+        + 'resource "terraform_data" "waits" {\n  depends_on = [module.a]\n}\n',
         a="secret", b="leaf", c="leaf",
     )  # fmt: skip
     assert units(graph)["module.a"] == ("module.a", "module.b")
@@ -216,11 +217,13 @@ def test_data_inside_a_check_belongs_to_the_outputs() -> None:
     graph = graph_of(
         'check "c" {\n  data "terraform_remote_state" "s" {\n    backend = "local"\n    config = { path = module.a.out }\n'
         '  }\n  assert {\n    condition = data.terraform_remote_state.s.outputs != 1\n    error_message = "no"\n  }\n}\n'
-        + leaf("a", "1"),
+        + leaf("a", "1")
+        + thing("last"),
         a="leaf",
     )
     assert graph.owner_of("data.terraform_remote_state.s") == "outputs"
-    assert graph.upstream["outputs"] == {"module.a"}
+    assert graph.upstream["outputs"] == {"module.a", "root.terraform_data.last"}, "it is read when all is applied"
+    assert graph.exports == {"module.a": {"out"}}
     assert "data.terraform_remote_state.s" not in graph.direct
 
 
