@@ -1,16 +1,20 @@
 """One batch through Terraform: its folder, its plan, its apply. What comes out is read, nothing is decided here."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact
+from stackly_engine import exact, slices
 from stackly_engine.command.project import Project
-from stackly_engine.command.tool import Done, Processes, Tool, ToolError
+from stackly_engine.command.statefile import keep, path_of
+from stackly_engine.command.store import Begun, Store
+from stackly_engine.command.tool import Done, Processes, Tool
 from stackly_engine.command.variables import NONE, Given
 from stackly_engine.command.workspace import Workspace, create, fill, write_secret
-from stackly_engine.cutting import Cut
+from stackly_engine.driving.ports import Job, Outcome, Planned
+from stackly_engine.exports import Recorded, to_document
+from stackly_engine.records import Record
 
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
 
@@ -40,54 +44,57 @@ class Shell:
         return self.processes.run(argv, self.project.root, env)
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A batch's plan: `document` is `show -json`; on failure it is empty and `error` is what Terraform said."""
+class LocalHands:
+    """The port of a run on this machine: folders beside the root, the state beside the code, a store for the rest."""
 
-    units: tuple[str, ...]
-    space: Workspace
-    cut: Cut
-    document: Mapping[str, Any]
-    error: str = ""
+    def __init__(self, shell: Shell, store: Store) -> None:
+        self.shell, self.store = shell, store
 
     @property
-    def plan_bytes(self) -> bytes:
-        return self.space.plan_file.read_bytes()
+    def stopping(self) -> bool:
+        return self.shell.processes.stopping
 
+    def plan(self, job: Job) -> Planned:
+        """Make the folder and plan in it; the folder stays for the apply."""
+        shell = self.shell
+        space = create(shell.project.root, _name(job.units))
+        fill(space, shell.project.root, job.cut)
+        state = space.state_file(shell.terraform_workspace)
+        state.parent.mkdir(parents=True, exist_ok=True)
+        write_secret(state, job.state)
+        done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space))
+        if done.code not in {0, CHANGES}:
+            return Planned(job, {}, b"", done.output.strip() or f"exit code {done.code}", space)
+        shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file))
+        if shown.code:
+            return Planned(job, {}, b"", f"the plan cannot be shown:\n{shown.output}", space)
+        return Planned(job, exact.loads(shown.output.encode()), space.plan_file.read_bytes(), place=space)
 
-@dataclass(frozen=True)
-class Job:
-    """What to plan: the cut root, the state of its slices, addresses to replace, whether to refresh."""
+    def apply(self, planned: Planned, width: int) -> Outcome:
+        """Apply the saved plan; Terraform writes the state in the batch's folder at each resource."""
+        shell, space = self.shell, planned.place
+        self.store.begin(Begun(space.folder, space.aside, planned.job.share), planned.job.units)
+        each = max(1, shell.parallelism // max(1, width))
+        arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(space.plan_file))
+        done = shell.run(space.folder, "apply", *arguments)
+        path = space.state_file(shell.terraform_workspace)
+        left = slices.parse(path.read_bytes()) if path.exists() else None
+        return Outcome(done.code == 0, done.output, left)
 
-    units: tuple[str, ...]
-    cut: Cut
-    state: bytes
-    declared: Collection[str]
-    replace: Sequence[str] = ()
-    width: int = 1
+    def keep(self, document: Mapping[str, Any]) -> None:
+        keep(path_of(self.shell.project.root, self.shell.terraform_workspace), document)
 
+    def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
+        documents = {
+            (address, name): exact.dumps(to_document({address: {name: export}}))
+            for address, named in exports.items()
+            for name, export in named.items()
+        }
+        self.store.learn(records={unit: one.to_bytes() for unit, one in records.items()}, exports=documents)
 
-def plan(shell: Shell, job: Job) -> Planned:
-    """Make the folder and plan in it; the folder stays for the apply."""
-    space = create(shell.project.root, _name(job.units))
-    fill(space, shell.project.root, job.cut)
-    state = space.state_file(shell.terraform_workspace)
-    state.parent.mkdir(parents=True, exist_ok=True)
-    write_secret(state, job.state)
-    done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space))
-    if done.code not in {0, CHANGES}:
-        return Planned(job.units, space, job.cut, {}, done.output.strip() or f"exit code {done.code}")
-    shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file))
-    if shown.code:
-        raise ToolError(f"the plan of {', '.join(job.units)} cannot be shown:\n{shown.output}")
-    return Planned(job.units, space, job.cut, exact.loads(shown.output.encode()))
-
-
-def apply(shell: Shell, planned: Planned, width: int = 1) -> Done:
-    """Apply the saved plan; Terraform writes the state in the batch's folder at each resource."""
-    each = max(1, shell.parallelism // max(1, width))
-    arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(planned.space.plan_file))
-    return shell.run(planned.space.folder, "apply", *arguments)
+    def discard(self, planned: Planned) -> None:
+        self.store.end(planned.place.folder)
+        planned.place.remove()
 
 
 def _plan_arguments(shell: Shell, job: Job, space: Workspace) -> list[str]:

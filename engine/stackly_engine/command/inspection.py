@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact
-from stackly_engine.command import state, variables
-from stackly_engine.command.batch import Shell
-from stackly_engine.command.known import Known
+from stackly_engine.command import statefile, variables
+from stackly_engine.command.batch import LocalHands, Shell
 from stackly_engine.command.project import Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
 from stackly_engine.dependencies import dependencies
+from stackly_engine.driving import state
+from stackly_engine.driving.known import Known
 from stackly_engine.exports import Recorded, from_document
 from stackly_engine.fingerprints import Context, all_parts
 from stackly_engine.graph import Graph, build
@@ -65,14 +66,14 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     """Everything that one run is made from."""
     project = shell.project
     graph = build(project.configuration)
-    document = state.load(state.path_of(project.root, shell.terraform_workspace), shell.tool.version)
+    document = statefile.load(statefile.path_of(project.root, shell.terraform_workspace), shell.tool.version)
     facts = store.facts()
     key = facts.get("key") or secrets.token_bytes(32)
     store.learn(facts={"key": key})
     found = routes(graph, document)
     replace = replaced(graph, document, options.replace)
     return Known(
-        shell=shell, store=store, graph=graph, dependencies=dependencies(project.configuration),
+        hands=LocalHands(shell, store), graph=graph, dependencies=dependencies(project.configuration),
         parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
         price=options.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
         records={unit: Record.from_bytes(data) for unit, data in store.records().items()},

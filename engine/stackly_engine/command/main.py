@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stackly_engine.command import showing, tool
-from stackly_engine.command.applying import Apply, Ended
-from stackly_engine.command.chain import Chain
 from stackly_engine.command.inspection import Options
-from stackly_engine.command.known import Known
 from stackly_engine.command.running import Session, own_state, session
 from stackly_engine.command.tool import Processes, ToolError
 from stackly_engine.command.variables import Given
+from stackly_engine.driving.carrying import Apply, Ended
+from stackly_engine.driving.chain import Chain
+from stackly_engine.driving.known import Known
 
 OK, ERROR, USAGE, CHANGES, NOT_COVERED = 0, 1, 2, 2, 4
 
@@ -67,14 +67,14 @@ def why(one: Session, options: argparse.Namespace) -> int:
 def plan(one: Session, options: argparse.Namespace) -> int:
     """Plan what must run."""
     own_state(one.project)
-    _, chain = one.plan(_options(options))
+    known, chain = one.plan(_options(options))
     try:
         sys.stdout.write(showing.chain(chain, as_json=options.json))
         if chain.errors:
             return ERROR
         return CHANGES if options.detailed_exitcode and chain.changes else OK
     finally:
-        chain.close()
+        chain.close(known.hands)
 
 
 def apply(one: Session, options: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def apply(one: Session, options: argparse.Namespace) -> int:
         try:
             code, again = _applied(known, chain, options)
         finally:
-            chain.close()
+            chain.close(known.hands)
         if not again:
             return code
 
@@ -103,7 +103,7 @@ def _applied(known: Known, chain: Chain, options: argparse.Namespace) -> tuple[i
     good = work.run()
     if good:
         return OK, False
-    if work.asks and not known.shell.processes.stopping:
+    if work.asks and not known.hands.stopping:
         return NOT_COVERED, True
     return ERROR, False
 

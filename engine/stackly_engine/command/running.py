@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackly_engine import slices
-from stackly_engine.command import inspection, state
+from stackly_engine.command import inspection, statefile
 from stackly_engine.command.batch import Shell
-from stackly_engine.command.chain import Chain, plan_chain
 from stackly_engine.command.inspection import Options
-from stackly_engine.command.known import Known
 from stackly_engine.command.project import OWN, Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import Processes, Tool, ToolError, environment
 from stackly_engine.command.variables import NONE, Given
 from stackly_engine.command.workspace import Workspace
+from stackly_engine.driving import state
+from stackly_engine.driving.chain import Chain, plan_chain
+from stackly_engine.driving.known import Known
 from stackly_engine.source import Kind, Whole
 
 _REMOTE = frozenset({"backend", "cloud"})
@@ -94,15 +95,14 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _absorb(shell: Shell, store: Store) -> None:
     """Take in the state of batches whose process died: what Terraform made stands in there, and nowhere else."""
-    target = state.path_of(shell.project.root, shell.terraform_workspace)
+    target = statefile.path_of(shell.project.root, shell.terraform_workspace)
     for begun in store.journal():
         if _in_use(begun.folder):
             raise ToolError(f"a Terraform of an earlier run still works in {begun.folder}; wait until it has ended")
-        left = begun.folder / state.path_of(Path(), shell.terraform_workspace)
+        left = begun.folder / statefile.path_of(Path(), shell.terraform_workspace)
         if left.exists():
-            document = state.load(target, shell.tool.version)
-            share = state.Share.from_bytes(begun.share)
-            state.store(target, state.merged(document, share, slices.parse(left.read_bytes())))
+            document = statefile.load(target, shell.tool.version)
+            statefile.keep(target, state.merged(document, begun.share, slices.parse(left.read_bytes())))
         store.end(begun.folder)
         Workspace(begun.folder, begun.aside).remove()
 

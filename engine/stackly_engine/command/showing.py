@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from stackly_engine import mangling
-from stackly_engine.command.applying import Ended, Fate
-from stackly_engine.command.chain import Chain, Piece
-from stackly_engine.command.known import Known
 from stackly_engine.cutting import cut
+from stackly_engine.driving.carrying import Ended, Fate
+from stackly_engine.driving.chain import Chain, Piece
+from stackly_engine.driving.known import Known
 from stackly_engine.graph import Graph
 from stackly_engine.schedule import Decision, Planning, Status
 

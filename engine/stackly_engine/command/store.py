@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from stackly_engine import exact
 from stackly_engine.command.project import OWN
 from stackly_engine.command.workspace import PRIVATE
+from stackly_engine.driving.ports import Share
 
 FORM = 1  # of the tables; another form is forgotten, which costs one whole run
 _TABLES = """
@@ -31,7 +33,7 @@ class Begun:
 
     folder: Path
     aside: Path
-    share: bytes
+    share: Share
 
 
 class Store:
@@ -67,12 +69,12 @@ class Store:
 
     def journal(self) -> list[Begun]:
         rows = self._db.execute("select folder, aside, share from journal order by folder")
-        return [Begun(Path(folder), Path(aside), share) for folder, aside, share in rows]
+        return [Begun(Path(folder), Path(aside), _share(data)) for folder, aside, data in rows]
 
     def begin(self, begun: Begun, units: Iterable[str]) -> None:
         """Before an apply starts: its records go, so that a death after this line can only cost another plan."""
         with self._transaction():
-            row = (str(begun.folder), str(begun.aside), begun.share)
+            row = (str(begun.folder), str(begun.aside), _share_bytes(begun.share))
             self._db.execute("insert or replace into journal values (?, ?, ?)", row)
             self._db.executemany("delete from records where unit = ?", [(unit,) for unit in units])
 
@@ -118,3 +120,12 @@ class Store:
                 self._db.execute("rollback")
                 raise
             self._db.execute("commit")
+
+
+def _share_bytes(share: Share) -> bytes:
+    return exact.dumps([sorted(share.tops), share.outputs, share.prefix])
+
+
+def _share(data: bytes) -> Share:
+    tops, outputs, prefix = exact.loads(data)
+    return Share(frozenset(tops), outputs, prefix)

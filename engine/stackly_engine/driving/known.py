@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stackly_engine.command.batch import Shell
-from stackly_engine.command.store import Store
 from stackly_engine.dependencies import Dependencies
+from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of
 from stackly_engine.fingerprints import Parts
 from stackly_engine.graph import Graph
@@ -22,8 +21,7 @@ from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 class Known:
     """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied."""
 
-    shell: Shell
-    store: Store
+    hands: Hands
     graph: Graph
     dependencies: Dependencies
     parts: Mapping[str, Parts]

@@ -1,43 +1,18 @@
-"""The state as the command keeps it: Terraform's own terraform.tfstate beside the root, parts of it for batches."""
+"""The stack's state document: the part of a batch, and what a batch left of it."""
 
-import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact, merging, slices
-from stackly_engine.command.known import Known
-from stackly_engine.command.workspace import write_secret
+from stackly_engine import merging, slices
 from stackly_engine.cutting import REMOVED
 from stackly_engine.dependencies import Dependencies
+from stackly_engine.driving.known import Known
+from stackly_engine.driving.ports import Share
 from stackly_engine.exports import prefix_of, without_generated
 from stackly_engine.graph import OUTPUTS, Graph
 from stackly_engine.merging import Written
 from stackly_engine.source import Kind
-
-
-def path_of(root: Path, terraform_workspace: str) -> Path:
-    """Where Terraform's local backend keeps the state of a workspace."""
-    if terraform_workspace == "default":
-        return root / "terraform.tfstate"
-    return root / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
-
-
-def load(path: Path, version: str) -> dict[str, Any]:
-    """The state document; a new one, with a lineage of its own, when there is none: batches must share it."""
-    if path.exists():
-        return slices.parse(path.read_bytes())
-    return merging.empty(str(uuid.uuid4()), version)
-
-
-def store(path: Path, document: Mapping[str, Any]) -> None:
-    """Write the state whole: a reader sees the old one or the new one. The old one stays as Terraform's backup."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        write_secret(path.with_name(path.name + ".backup"), path.read_bytes())
-    write_secret(path, slices.document_bytes(document))
 
 
 def digests(document: Mapping[str, Any]) -> dict[str, str]:
@@ -56,23 +31,6 @@ def tops(known: Known, units: Iterable[str]) -> frozenset[str]:
 def part(known: Known, units: Collection[str]) -> bytes:
     """The state document of a batch: its slices; root outputs only where they are declared."""
     return slices.document_bytes(merging.part(known.document, tops(known, units), outputs=OUTPUTS in units))
-
-
-@dataclass(frozen=True)
-class Share:
-    """What of the stack's state a batch may write: enough to take its state in when nothing else is known any more."""
-
-    tops: frozenset[str]
-    outputs: bool
-    prefix: str
-
-    def to_bytes(self) -> bytes:
-        return exact.dumps([sorted(self.tops), self.outputs, self.prefix])
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Share":
-        tops, outputs, prefix = exact.loads(data)
-        return cls(frozenset(tops), outputs, prefix)
 
 
 def share(known: Known, units: Collection[str]) -> Share:

@@ -8,13 +8,13 @@ from typing import Any
 from stackly_engine import ordering
 from stackly_engine.arranging import joined
 from stackly_engine.batches import batches
-from stackly_engine.command import batch, state
-from stackly_engine.command.batch import Job, Planned
-from stackly_engine.command.known import Known
 from stackly_engine.coupling import Couple, coupled
 from stackly_engine.cutting import Cut, cut
+from stackly_engine.driving import state
+from stackly_engine.driving.known import Known
+from stackly_engine.driving.pending import changed, pending
+from stackly_engine.driving.ports import Hands, Job, Planned
 from stackly_engine.exports import Recorded, planned, unknown_of
-from stackly_engine.pending import changed, pending
 from stackly_engine.records import Place
 from stackly_engine.schedule import UNKNOWN, Outcome, Planning
 
@@ -59,11 +59,11 @@ class Chain:
             for piece in self.pieces
         )
 
-    def close(self) -> None:
-        """Remove the folders of all batches."""
+    def close(self, hands: Hands) -> None:
+        """Let go of the plans of all batches."""
         for piece in self.pieces:
             if piece.planned is not None:
-                piece.planned.space.remove()
+                hands.discard(piece.planned)
 
 
 @dataclass
@@ -85,15 +85,15 @@ def plan_chain(known: Known) -> Chain:
         attempt.run()
         if not attempt.again and not attempt.couple() and not attempt.join():
             chain = attempt.chain()
-            _remove_unused(joined, chain)
+            _discard_unused(known.hands, joined, chain)
             return chain
 
 
-def _remove_unused(joined: _Joined, chain: Chain) -> None:
+def _discard_unused(hands: Hands, joined: _Joined, chain: Chain) -> None:
     used = {id(piece.planned) for piece in chain.pieces}
     for one in joined.plans.values():
         if id(one) not in used:
-            one.space.remove()
+            hands.discard(one)
 
 
 class _Attempt:
@@ -156,7 +156,7 @@ class _Attempt:
 
     def plan(self, job: Job, key: tuple[object, ...]) -> Planned:
         if key not in self.joined.plans:
-            self.joined.plans[key] = batch.plan(self.known.shell, job)
+            self.joined.plans[key] = self.known.hands.plan(job)
         return self.joined.plans[key]
 
     def job(self, units: tuple[str, ...], width: int) -> tuple[Job, tuple[object, ...]]:
@@ -165,7 +165,8 @@ class _Attempt:
         made = cut(known.graph, units, self.exports(), pending=awaits)
         replace = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
         document = state.part(known, units)
-        job = Job(units, made, document, state.declared(known.graph, units), replace, width)
+        declared, share = state.declared(known.graph, units), state.share(known, units)
+        job = Job(units, made, document, declared, share, replace, width)
         return job, (units, made.generated, made.variables, tuple(made.files.items()), replace, document)
 
     def settle(self, units: tuple[str, ...], result: Planned) -> None:
@@ -173,7 +174,7 @@ class _Attempt:
             self.fail(units, result)
             return
         known = self.known
-        exports = planned(known.graph, units, result.plan_bytes, known.exports)
+        exports = planned(known.graph, units, result.data, known.exports)
         moved = changed(result.document, result.cut.prefix)
         self.pieces.append(Piece(units, exports, result))
         self.changed |= moved
@@ -188,7 +189,6 @@ class _Attempt:
         unknown = {
             self.known.graph.owner[place[0]] for place, digest in self.consumed(result.cut).items() if digest == UNKNOWN
         }
-        result.space.remove()
         if key in self.joined.tried:
             self.joined.deferred |= self.joined.tried[key]
             self.joined.sets.remove(key)

@@ -1,4 +1,4 @@
-"""Apply a planned chain with Terraform: the engine decides step by step, here is what each step does to disk."""
+"""Apply a planned chain: the engine decides step by step, hands carry it out."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -7,18 +7,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from stackly_engine import exact, slices
 from stackly_engine.applying import Applied, Applying, Left, Step
-from stackly_engine.command import batch, state
-from stackly_engine.command.batch import Job, Planned
-from stackly_engine.command.chain import Chain, Piece
-from stackly_engine.command.known import Known
-from stackly_engine.command.store import Begun
 from stackly_engine.coverage import Finding, uncovered
 from stackly_engine.cutting import cut
-from stackly_engine.exports import Recorded, planned, recorded, to_document
+from stackly_engine.driving import state
+from stackly_engine.driving.chain import Chain, Piece
+from stackly_engine.driving.known import Known
+from stackly_engine.driving.pending import changed
+from stackly_engine.driving.ports import Job, Planned
+from stackly_engine.exports import Recorded, planned, recorded
 from stackly_engine.marks import some
-from stackly_engine.pending import changed
 
 
 class Fate(StrEnum):
@@ -34,13 +32,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of one batch: `output` is Terraform's, `findings` what was not covered, `plan` what was or would be applied."""
+    """The end of one batch: `output` is Terraform's, `findings` what was not covered, `plan` what was looked at last.
+
+    `state` is the document that an apply left, None when there was none.
+    """
 
     units: tuple[str, ...]
     fate: Fate
     output: str = ""
     findings: tuple[Finding, ...] = ()
     plan: Planned | None = None
+    state: dict[str, Any] | None = None
 
 
 class Apply:
@@ -70,7 +72,7 @@ class Apply:
 
     def start_all(self, pool: ThreadPoolExecutor) -> bool:
         """Start what is ready; True when something was, so that others may be ready now."""
-        ready = () if self.known.shell.processes.stopping else self.applying.ready()
+        ready = () if self.known.hands.stopping else self.applying.ready()
         for units in ready:
             self.start(pool, self.pieces[units])
         return bool(ready)
@@ -93,55 +95,44 @@ class Apply:
     def job(self, piece: Piece) -> Job:
         """The same batch with real values."""
         known, units = self.known, piece.units
-        made = cut(known.graph, units, known.exports)
         replaced = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
         return Job(
-            units, made, state.part(known, units), state.declared(known.graph, units), replaced, len(self.running) + 1
-        )
+            units, cut(known.graph, units, known.exports), state.part(known, units),
+            state.declared(known.graph, units), state.share(known, units), replaced, len(self.running) + 1,
+        )  # fmt: skip
 
     def carry_out(self, units: tuple[str, ...], approved: Planned, again: Job | None) -> Ended:
         """In a thread of its own: plan again where that is needed, hold it to what was shown, apply."""
         plan = approved
         if again is not None:
-            plan = batch.plan(self.known.shell, again)
+            plan = self.known.hands.plan(again)
             if plan.error:
-                return Ended(units, Fate.FAILED, plan.error)
+                return Ended(units, Fate.FAILED, plan.error, plan=plan)
             findings = uncovered(approved.document, plan.document)
             if findings:
-                return Ended(units, Fate.UNCOVERED, findings=findings)
+                return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)
         if _quiet(plan.document, plan.cut.prefix) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
-        space = plan.space
-        self.known.store.begin(Begun(space.folder, space.aside, state.share(self.known, units).to_bytes()), units)
-        done = batch.apply(self.known.shell, plan, len(self.running))
-        return Ended(units, Fate.APPLIED if done.code == 0 else Fate.FAILED, done.output, plan=plan)
+        done = self.known.hands.apply(plan, len(self.running))
+        return Ended(units, Fate.APPLIED if done.good else Fate.FAILED, done.output, plan=plan, state=done.state)
 
     def end(self, piece: Piece, ended: Ended) -> None:
         """Take in what a batch left, however it ended; only a good end is recorded."""
-        left = self.left(ended)
-        if left is not None:
-            take_in(self.known, piece.units, left)
-        if ended.plan is None or ended.fate is Fate.FAILED:
+        if ended.state is not None:
+            take_in(self.known, piece.units, ended.state)
+        if ended.plan is None or ended.fate in {Fate.FAILED, Fate.UNCOVERED}:
             self.applying.failed(piece.units)
-        elif left is not None:
-            self.record(ended, ended.plan, recorded(self.known.graph, piece.units, left))
+        elif ended.state is not None:
+            self.record(ended, ended.plan, recorded(self.known.graph, piece.units, ended.state))
         else:
             self.record(ended, ended.plan, self.planned(ended.plan))
         for plan in {id(plan): plan for plan in (piece.planned, ended.plan) if plan is not None}.values():
-            self.known.store.end(plan.space.folder)
-            plan.space.remove()
+            self.known.hands.discard(plan)
         self.unfinished |= ended.fate is Fate.UNCOVERED
         self.tell(ended)
 
-    def left(self, ended: Ended) -> dict[str, Any] | None:
-        """The state document that Terraform wrote, if it was started."""
-        if ended.plan is None or ended.fate not in {Fate.APPLIED, Fate.FAILED}:
-            return None
-        path = ended.plan.space.state_file(self.known.shell.terraform_workspace)
-        return slices.parse(path.read_bytes()) if path.exists() else None
-
     def planned(self, plan: Planned) -> Recorded:
-        return planned(self.known.graph, plan.units, plan.plan_bytes, self.known.exports)
+        return planned(self.known.graph, plan.job.units, plan.data, self.known.exports)
 
     def record(self, ended: Ended, plan: Planned, exports: Recorded) -> None:
         known = self.known
@@ -150,12 +141,7 @@ class Apply:
         records = self.applying.succeeded(ended.units, known.all_hashes(exports), left)
         known.records.update(records)
         known.exports.update(exports)
-        documents = {
-            (address, name): exact.dumps(to_document({address: {name: export}}))
-            for address, named in exports.items()
-            for name, export in named.items()
-        }
-        known.store.learn(records={unit: one.to_bytes() for unit, one in records.items()}, exports=documents)
+        known.hands.learn(records, exports)
 
     def left_by(self, unit: str, moved: frozenset[str]) -> Left:
         tops = state.tops(self.known, (unit,))
@@ -164,11 +150,11 @@ class Apply:
 
 
 def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
-    """Put a batch's state into the stack's, on disk before anything is said about it."""
+    """Put a batch's state into the stack's, durable before anything is said about it."""
     document = state.merged(known.document, state.share(known, units), left)
     known.document = state.settled(document, known.dependencies)
     known.slices = state.digests(known.document)
-    state.store(state.path_of(known.shell.project.root, known.shell.terraform_workspace), known.document)
+    known.hands.keep(known.document)
 
 
 def _quiet(plan: Mapping[str, Any], prefix: str) -> bool:
