@@ -144,7 +144,8 @@ def chain_digest(
 ) -> str:
     """The digest (SHA-256, hex) of the plan of a whole chain that approvals bind, whatever its batches and their order.
 
-    `batches`: the units of each and its plan, without generated names. `exports`: address and attribute of each export
+    `batches`: the units of each and its plan, projected without generated names and with the secrets of all batches (what
+    is masked must not depend on the cut). `exports`: address and attribute of each export
     that a planned batch consumes → its keyed hash (`exports.hash_of`). `deferred`: units that are planned later.
     `source`, `engine`, `variables` as of `digest`; `providers`: provider → version and package hash; `identity`: digest of
     environment and cloud identity; `policies`: digest of their inputs. FormatError when a unit, an address or an output

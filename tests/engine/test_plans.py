@@ -1,7 +1,9 @@
 """Plans as they leave the worker: masks, hashes, and a digest that moves with effects and with nothing else."""
 
 import copy
+import itertools
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -218,3 +220,116 @@ def test_a_real_plan_from_nothing_to_a_change_to_nothing_again(tmp_path: Path) -
     plan = project(terraform.plan_json(*variables), KEY)
     assert plan.summary == PlanSummary(forget=1)
     assert [item["previous_address"] for item in plan.resource_changes] == ["terraform_data.changed", None]
+
+
+# the digest of a chain
+
+
+def chain(batches: Sequence[tuple[tuple[str, ...], dict[str, Any]]], **arguments: Any) -> str:
+    facts: dict[str, Any] = {"source": "s", "engine": "e", "variables": "v", "exports": EXPORTS} | arguments
+    documents = [exact.dumps(plan) for _, plan in batches]
+    secrets = {text for document in documents for text in plans.sensitive_values(document)}  # known to each batch
+    projected = [project(document, KEY, secrets) for document in documents]
+    return plans.chain_digest(list(zip((units for units, _ in batches), projected, strict=True)), **facts)
+
+
+EXPORTS = {("module.a", "id"): "h1", ("module.a", None): "h2", ("t.n", "id"): "h3"}
+UNITS = ("module.a", "module.b", "root.t.n", "outputs")
+
+
+def split(plan: dict[str, Any], cuts: list[int]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The plan as batches: resource change n belongs to the unit n."""
+    found = []
+    for start, end in itertools.pairwise([0, *sorted(cuts), len(UNITS)]):
+        outputs = plan["output_changes"] if end == len(UNITS) else {}
+        part = plan | {"resource_changes": plan["resource_changes"][start:end], "output_changes": outputs}
+        found.append((UNITS[start:end], part))
+    return found
+
+
+@given(documents(), st.sets(st.integers(1, 3)), st.randoms())
+def test_batches_and_their_order_do_not_move_the_digest_of_a_chain(
+    plan: dict[str, Any], cuts: set[int], chance: Any
+) -> None:
+    plan["output_changes"] = {"o": plan["resource_changes"][0]["change"]}
+    batches, whole = split(plan, sorted(cuts)), chain(split(plan, []))
+    chance.shuffle(batches)
+    shuffled = list(EXPORTS.items())
+    chance.shuffle(shuffled)
+    assert chain(batches, exports=dict(shuffled)) == whole
+
+
+@given(documents(), st.data())
+def test_each_effect_moves_the_digest_of_a_chain(plan: dict[str, Any], data: st.DataObject) -> None:
+    other = copy.deepcopy(plan)
+    item = data.draw(st.sampled_from(other["resource_changes"]))
+    what = data.draw(st.sampled_from(["value", "action", "key", "kind", "status", "output", "deferred", "gone"]))
+    if what == "value":
+        item["change"]["after"]["zzzz"] = 1
+    elif what == "action":
+        item["change"]["actions"] = ["delete", "create"]
+    elif what == "key":
+        item["change"]["something_new"] = {"a": 1}
+    elif what == "kind":
+        other["action_invocations"] = [{"address": "action.x.y"}]
+    elif what == "status":
+        other["complete"] = False
+    elif what == "output":
+        other["output_changes"] = {"o": item["change"]}
+    elif what == "deferred":
+        other["deferred_changes"] = [{"reason": "r", "resource_change": item}]
+    else:
+        other["resource_changes"].remove(item)
+    assert chain(split(other, [2])) != chain(split(plan, [2]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": "x"},
+        {"engine": "x"},
+        {"variables": "x"},
+        {"identity": "x"},
+        {"policies": "x"},
+        {"providers": {"p": "1.0"}},
+        {"deferred": ["module.later"]},
+        {"exports": EXPORTS | {("module.a", "id"): "other"}},
+        {"exports": EXPORTS | {("module.b", "id"): "h1"}},
+        {"exports": {place: hashed for place, hashed in EXPORTS.items() if place[1]}},
+        {"exports": EXPORTS | {("module.a", ""): "h2"}},
+        {"exports": {}},
+    ],
+)
+def test_what_is_given_beside_the_plans_moves_the_digest_of_a_chain(change: dict[str, Any]) -> None:
+    batches = [(UNITS, {"format_version": "1.2"})]
+    assert chain(batches, **change) != chain(batches)
+    assert chain([(UNITS[:3], {"format_version": "1.2"})], **change) != chain(batches, **change)
+
+
+def test_nothing_is_planned_twice() -> None:
+    item = {"address": "t.a", "change": {"actions": ["delete"], "before": {"a": 1}, "after": None}}
+    plan = {"format_version": "1.2", "resource_changes": [item]}
+    with pytest.raises(FormatError, match="plan the same"):
+        chain([(("module.a",), plan), (("module.b",), plan)])
+    empty: dict[str, Any] = {"format_version": "1.2"}
+    with pytest.raises(FormatError, match="plan the same"):
+        chain([(("module.a",), empty), (("module.a",), empty)])
+    with pytest.raises(FormatError, match="plan the same"):
+        chain([(("module.a",), empty)], deferred=["module.a"])
+
+
+def test_generated_names_never_show_but_their_secrets_stay_masked() -> None:
+    secret = {"actions": ["create"], "before": None, "after": "canary-secret", "after_sensitive": True}
+    copied = {"actions": ["create"], "before": None, "after": {"a": "with canary-secret in it"}}
+    plan = {
+        "format_version": "1.2",
+        "resource_changes": [
+            {"address": "t.a", "change": copied},
+            {"address": "terraform_data.stackly_up__module__a__pending", "change": copied},
+        ],
+        "output_changes": {"stackly_up__module__a__id": secret},
+    }
+    projected = project(exact.dumps(plan), KEY, generated="stackly_up__")
+    assert [item["address"] for item in projected.resource_changes] == ["t.a"]
+    assert projected.output_changes == {}
+    assert b"canary" not in projected.to_bytes()
