@@ -54,8 +54,13 @@ class Configuration:
     product: Product = Product.TERRAFORM
 
     def providers(self, key: str) -> frozenset[str]:
-        """The provider nodes of the root that resources below a call really use: `provider.aws.west`."""
-        uses = self._uses.get(key, frozenset())
+        """The provider nodes of the root that resources below a call really use: `provider.aws.west`.
+
+        None for a call that is not there or not installed (the root then runs whole).
+        """
+        if key not in self.modules:
+            return frozenset()
+        uses = self._uses[key]
         while key:
             uses = outside(uses, self._given[key])
             key = self.calls[key].parent

@@ -86,13 +86,17 @@ class _Reader:
         found: list[Reference] = []
         for text in _strings(value) if name not in _WORDS else ():
             if name in _ADDRESSES:
-                parts = parts_of(text)
-                found.append(_reference(parts, parts[2] if parts[0] == "module" and len(parts) > 2 else None))  # noqa: PLR2004 - module.NAME.OUT
+                found.extend(self._address(text))
             elif name in _EXPRESSIONS:
                 found.extend(self._expression(f"x = {text}\n", bound))
             elif "${" in text or "%{" in text:
                 found.extend(self._expression(f"x = <<{_END}\n{text}\n{_END}\n", bound))
         return Attribute(name, _NOWHERE, _NOWHERE, tuple(found), exact.dumps(_plain(value)).decode())
+
+    def _address(self, text: str) -> Iterator[Reference]:
+        parts = parts_of(text)
+        if parts:
+            yield _reference(parts, parts[2] if parts[0] == "module" and len(parts) > 2 else None)  # noqa: PLR2004 - module.NAME.OUT
 
     def _expression(self, source: str, bound: frozenset[str]) -> Iterator[Reference]:
         data = source.encode("utf-8", "surrogatepass")

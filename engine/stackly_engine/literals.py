@@ -1,10 +1,11 @@
 """Values that Terraform reads without evaluating: maps of providers, source addresses, words."""
 
-from stackly_engine.grammar import tree_of
+from stackly_engine.grammar import SyntaxProblem, tree_of
 from stackly_engine.references import text_of
 from stackly_engine.syntax import Attribute
 
 _PREFIX = b"x = "
+_AROUND = frozenset({"config_file", "body", "attribute", "expression", "collection_value", "object"})
 
 
 def plain(text: str) -> str:
@@ -21,7 +22,10 @@ def word(attribute: Attribute | None) -> str:
 def pairs(text: str) -> tuple[tuple[str, str], ...]:
     """Keys and sources of the values of an object that is written out, `=` or `:` between them; () for anything else."""
     data = _PREFIX + text.encode()
-    stack = [tree_of("", data)]
+    try:
+        stack = [tree_of("", data)]
+    except SyntaxProblem:  # text of a file in JSON that is no expression in HCL
+        return ()
     found: list[tuple[str, str]] = []
     while stack:
         node = stack.pop()
@@ -31,6 +35,3 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
         elif node.type in _AROUND:
             stack.extend(reversed(node.children))
     return tuple(found)
-
-
-_AROUND = frozenset({"config_file", "body", "attribute", "expression", "collection_value", "object"})

@@ -186,6 +186,8 @@ class _Reader:
             node = stack.pop()
             if node.type == "string_lit":
                 parts = parts_of(text_of(self.data, node)[1:-1])
+                if not parts:
+                    continue
                 yield Reference(parts, node.start_byte, (node.end_byte,) * len(parts), node.end_byte, _output(parts))
             elif node.type in {"expression", "collection_value", "tuple", "literal_value"}:
                 stack.extend(node.children)

@@ -5,10 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stackly_engine.configuration import Call, Configuration, calls, configure
 from stackly_engine.exact import FormatError
-from stackly_engine.source import Product
+from stackly_engine.source import Kind, Product
 from terraform_cli import Terraform
 
 _CALL = 'module "app" {\n  source = "./app"\n}\n'
@@ -134,6 +136,26 @@ _OWN = [
 def test_roots_that_read_their_own_state(backend: str, kind: str, config: str, own: bool) -> None:
     text = f'data "terraform_remote_state" "s" {{\n  backend = "{kind}"\n  config  = {config}\n}}\nvariable "x" {{}}\n'
     assert [reason.code for reason in tree({"": backend + text}).whole] == ["own-remote-state"] * own
+
+
+_LINES = st.sampled_from([
+    "aws = aws.x", "a = {}", "a = { source = var.x }", 'aws = { source = "b/aws" }', "x = 1",
+    'provider = ""', 'alias = "x"', 'source = "a/b/c/d/e"', "providers = aws", "providers = { (a) = b }",
+    "config = 1", 'backend = ""',
+])  # fmt: skip
+_OPENINGS = st.sampled_from([
+    'provider "aws" {', 'resource "aws_a" "b" {', 'module "app" {', "terraform {\nrequired_providers {\n}\n", "check x {",
+    'data "terraform_remote_state" "x" {', "terraform {", 'backend "s3" {', "required_providers {",
+])  # fmt: skip
+_BLOCKS = st.builds(lambda opening, lines: "\n".join([opening, *lines, "}\n"]), _OPENINGS, st.lists(_LINES, max_size=3))
+
+
+@given(st.lists(_BLOCKS, max_size=4), st.lists(_BLOCKS, max_size=3))
+def test_any_tree_has_an_answer(root: list[str], app: list[str]) -> None:
+    found = tree({"": "".join(root) + _CALL, "app": "".join(app)})
+    configured = {address for address, node in found.root.nodes.items() if node.kind is Kind.PROVIDER}
+    passed = found.passed("module.app") if "module.app" in found.root.nodes else frozenset()
+    assert found.providers("") | found.providers("app") | passed <= configured
 
 
 def test_the_time_for_many_modules_grows_with_their_number() -> None:

@@ -1,9 +1,12 @@
 """One directory as one module: which nodes there are, what they read, and when a root must run whole."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from expressions import FORMS
 from stackly_engine.source import Kind, Module, Product, read_files, read_module
@@ -289,3 +292,30 @@ resource "t" "n" {
 )
 def test_json_that_is_not_understood(text: bytes) -> None:
     assert [reason.code for reason in read_module({"main.tf.json": text}, Product.TERRAFORM).whole] == ["syntax"]
+
+
+_FRAGMENTS = ["module", "m", '"m"', "{", "}", "[", "]", "=", "depends_on", '""', '"."', "x.y", "\n", " ", "locals", "a", "${", '"',
+              "%{", "terraform", "required_providers", "provider", "check", "<<E\n", "E\n", ".0", "output", "\0", "é"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(_FRAGMENTS), max_size=30).map("".join) | st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    found = module(text)
+    assert found.nodes or found.whole or not found.files["main.tf"].blocks
+
+
+_NAMED = ["resource", "dynamic", "depends_on", "lifecycle", "locals", "module", "check", "data", "provider", "terraform",
+          "required_providers", "replace_triggered_by", "//", "iterator", "content", "x"]  # fmt: skip
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["", "x.y", "${a.b}", "${", "%{if a}%{endif}", ".", "module.a.b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMED), inner, max_size=4),
+)
+
+
+@given(_JSON)
+def test_any_json_is_read_or_refused(value: object) -> None:
+    found = read_module({"main.tf.json": json.dumps(value).encode()}, Product.TERRAFORM)
+    assert found.files or found.whole
