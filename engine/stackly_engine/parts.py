@@ -17,10 +17,11 @@ class Context:
     """What counts for every unit, as digests and documents; hashes of secret things are keyed.
 
     `version` is product and exact version ("terraform 1.11.4"). `environment` is the keyed digest of the runner's
-    declared environment and the cloud identity. `variables` maps the names of variables that the run sets to keyed hashes.
+    declared environment, the cloud identity and the chosen workspace. `variables` maps the names of variables that the
+    run sets, from wherever, to keyed hashes.
     `packages` maps provider addresses ("registry.terraform.io/hashicorp/aws") to the hash of the installed package.
-    `trees` maps a directory as in modules.json ("." is the root) to all files below it, path → SHA-256; `source` is the
-    digest of the whole source artifact.
+    `trees` maps a directory as in modules.json ("." is the root) to all files of the source below it (not what Terraform
+    or git keep there), path → SHA-256; `source` is the digest of the whole source artifact.
     """
 
     version: str

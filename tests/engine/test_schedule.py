@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine_facts import LONG_AGO, NOW, digest_of, plain_graph, plain_parts, settled_facts
 from stackly_engine import ordering
 from stackly_engine.applying import Applied, Applying, Left, Step
+from stackly_engine.deciding import stale_feeders
 from stackly_engine.dispatching import Dispatch
 from stackly_engine.parts import fingerprint
 from stackly_engine.pricing import Price
@@ -484,3 +485,27 @@ def test_records_go_out_and_in() -> None:
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - two kinds of it
             Record.from_bytes(bad)
+
+
+@pytest.mark.parametrize(
+    ("changed", "cleared", "expected"), [(True, False, NOW), (False, False, LONG_AGO), (False, True, NOW)]
+)
+def test_an_apply_that_may_have_changed_something_is_told_apart(
+    changed: bool, cleared: bool, expected: datetime
+) -> None:
+    facts = with_code(settled_facts(plain_graph({"a": set()})), "a")
+    facts = with_record(facts, "a", facts.records["a"].cleared()) if cleared else facts
+    planning = Planning(facts)
+    planning.start(["a"])
+    planning.planned("a", {}, changes=changed)
+    applying = Applying(facts, planning.outcome())
+    applying.start(["a"])
+    assert applying.succeeded(["a"], {}, {"a": Left({}, changed, NOW)})["a"].changed_at == expected
+
+
+def test_units_that_feed_a_running_one_are_read_first_when_that_is_long_ago() -> None:
+    facts = settled_facts(plain_graph({**CHAIN, "d": {"a", "b"}}))
+    facts = with_record(facts, "b", replace(facts.records["b"], read_at=NOW))
+    assert stale_feeders(facts, ["d"], timedelta(hours=1)) == {"a": LONG_AGO}
+    assert stale_feeders(facts, ["a", "d"], timedelta(hours=1)) == {}
+    assert stale_feeders(facts, ["d"], timedelta(days=31)) == {}
