@@ -93,7 +93,8 @@ def _reads(configuration: Configuration, node: Node) -> Iterator[Read]:
 def _providers(configuration: Configuration, node: Node) -> frozenset[str]:
     """Provider blocks that a real node uses, not those that are only passed to it."""
     if node.kind is Kind.MODULE:
-        return configuration.providers(node.address.removeprefix("module."))
+        key = node.address.removeprefix("module.")
+        return configuration.providers(key) if key in configuration.modules else frozenset()
     if node.kind in REAL or node.kind is Kind.CHECK:
         return configuration.resource_providers(node.address)
     return frozenset()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from stackly_engine import ordering
 from stackly_engine.addresses import top
@@ -57,11 +58,11 @@ class Graph:
 
     def descendants(self, unit: str) -> frozenset[str]:
         """All units that need this one, however far."""
-        return frozenset(ordering.reachable(ordering.inverted(self.upstream), [unit]))
+        return frozenset(ordering.reachable(self._users, [unit]))
 
     def between(self, units: Iterable[str]) -> frozenset[str]:
         """The units and everything on a path between two of them (the convex hull)."""
-        return frozenset(ordering.between(self.upstream, units))
+        return frozenset(ordering.between(self.upstream, units, self._users))
 
     def needs(self, units: Iterable[str]) -> Needs:
         """What a batch of these units keeps of the root, and what it reads of others."""
@@ -91,19 +92,29 @@ class Graph:
     def _starts(self, units: frozenset[str]) -> Iterator[str]:
         for unit in units:
             yield from self.units[unit].members
+            yield from self._beside.get(unit, ())
+        yield from self._beside.get(None, ())
+
+    @cached_property
+    def _users(self) -> Mapping[str, frozenset[str]]:
+        return {unit: frozenset(users) for unit, users in ordering.inverted(self.upstream).items()}
+
+    @cached_property
+    def _beside(self) -> Mapping[str | None, list[str]]:
+        """By unit the nodes that go with it and are no real ones; with None those that go with every unit."""
         moves = moves_of(self.edges.nodes)
+        found: dict[str | None, list[str]] = {}
         for address, node in self.edges.nodes.items():
-            if node.kind in CLOSING:
-                chosen = OUTPUTS in units
-            else:
-                chosen = node.kind is Kind.TERRAFORM or self._block_owner(node, moves) in units
-            if chosen:
-                yield address
+            if node.kind is Kind.TERRAFORM:
+                found.setdefault(None, []).append(address)
+            elif node.kind in CLOSING:
+                found.setdefault(OUTPUTS, []).append(address)
+            elif node.kind in _BLOCKS and (unit := self._block_owner(node, moves)) is not None:
+                found.setdefault(unit, []).append(address)
+        return found
 
     def _block_owner(self, node: Node, moves: Mapping[str, str]) -> str | None:
         """The unit that a moved, removed or import block goes with: that of the address where a chain of moves ends."""
-        if node.kind not in _BLOCKS:
-            return None
         name = named(node.block, "from" if node.kind is Kind.REMOVED else "to")
         passed: set[str] = set()
         while name is not None and name not in self.owner and name not in passed:

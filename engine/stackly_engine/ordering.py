@@ -34,10 +34,10 @@ def reachable(edges: Edges, starts: Iterable[str]) -> set[str]:
     return found
 
 
-def between(edges: Edges, chosen: Iterable[str]) -> set[str]:
-    """The chosen nodes and everything on a path between two of them (the convex hull)."""
+def between(edges: Edges, chosen: Iterable[str], users: Edges | None = None) -> set[str]:
+    """The chosen nodes and everything on a path between two of them; `users` are the inverted edges where they are known."""
     nodes = set(chosen)
-    return nodes | (reachable(edges, nodes) & reachable(inverted(edges), nodes))
+    return nodes | (reachable(edges, nodes) & reachable(inverted(edges) if users is None else users, nodes))
 
 
 def components(edges: Edges) -> tuple[tuple[str, ...], ...]:
@@ -91,7 +91,7 @@ class _Tarjan:
 
 def ordered(edges: Edges) -> tuple[str, ...]:
     """Every node after all that it needs; among those that may come next the first by name. CycleError for a circle."""
-    missing = {node: len(set(needed)) for node, needed in edges.items()}
+    missing = {node: len(frozenset(needed)) for node, needed in edges.items()}
     users = inverted(edges)
     ready = sorted(node for node, count in missing.items() if count == 0)
     result: list[str] = []
