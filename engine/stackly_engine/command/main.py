@@ -11,6 +11,7 @@ from stackly_engine.command.inspection import Options
 from stackly_engine.command.running import Session, own_state, session
 from stackly_engine.command.tool import Processes, ToolError
 from stackly_engine.command.variables import Given
+from stackly_engine.command.whole import WholeRun, explained
 from stackly_engine.driving.carrying import Apply, Ended
 from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
@@ -48,18 +49,21 @@ def _interrupted(processes: Processes) -> None:
 
 def graph(one: Session, options: argparse.Namespace) -> int:
     """Show units, edges and waves."""
-    sys.stdout.write(showing.graph(one.known(_options(options)).graph, options.format))
+    _must_cut(one)
+    sys.stdout.write(showing.graph(one.known(_options(options)).graph, "json" if options.json else options.format))
     return OK
 
 
 def cut(one: Session, options: argparse.Namespace) -> int:
     """Show the cut root of some units with what is recorded."""
+    _must_cut(one)
     sys.stdout.write(showing.cut_root(one.known(_options(options)), options.units))
     return OK
 
 
 def why(one: Session, options: argparse.Namespace) -> int:
     """Say for each unit whether it runs, and why, as far as that is known before anything is planned."""
+    _must_cut(one)
     sys.stdout.write(showing.why(one.known(_options(options)), options.units, as_json=options.json))
     return OK
 
@@ -67,6 +71,8 @@ def why(one: Session, options: argparse.Namespace) -> int:
 def plan(one: Session, options: argparse.Namespace) -> int:
     """Plan what must run."""
     own_state(one.project)
+    if one.whole:
+        return _whole_plan(one, options)
     known, chain = one.plan(_options(options))
     try:
         sys.stdout.write(showing.chain(chain, as_json=options.json))
@@ -80,6 +86,8 @@ def plan(one: Session, options: argparse.Namespace) -> int:
 def apply(one: Session, options: argparse.Namespace) -> int:
     """Plan, ask, apply; a run that was deferred in part is planned again until nothing is left or something is asked."""
     own_state(one.project)
+    if one.whole:
+        return _whole_apply(one, options)
     while True:
         known, chain = one.plan(_options(options))
         try:
@@ -88,6 +96,38 @@ def apply(one: Session, options: argparse.Namespace) -> int:
             chain.close(known.hands)
         if not again:
             return code
+
+
+def _must_cut(one: Session) -> None:
+    if one.whole:
+        raise ToolError("this root is not cut\n" + explained(one.whole).rstrip())
+
+
+def _whole_plan(one: Session, options: argparse.Namespace) -> int:
+    run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
+    try:
+        good, changes, output = run.plan()
+        sys.stdout.write(explained(one.whole) + output)
+        return ERROR if not good else CHANGES if options.detailed_exitcode and changes else OK
+    finally:
+        run.close()
+
+
+def _whole_apply(one: Session, options: argparse.Namespace) -> int:
+    run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
+    try:
+        good, changes, output = run.plan()
+        sys.stdout.write(explained(one.whole) + output)
+        if not good or not changes:
+            return OK if good else ERROR
+        if not options.yes and not _confirmed():
+            sys.stderr.write("nothing was applied\n")
+            return ERROR
+        good, output = run.apply()
+        sys.stdout.write(output)
+        return OK if good else ERROR
+    finally:
+        run.close()
 
 
 def _applied(known: Known, chain: Chain, options: argparse.Namespace) -> tuple[int, bool]:

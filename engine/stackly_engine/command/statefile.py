@@ -1,0 +1,31 @@
+"""Terraform's own terraform.tfstate beside the root: the command keeps the state where plain Terraform looks for it."""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stackly_engine import merging, slices
+from stackly_engine.command.workspace import write_secret
+
+
+def path_of(root: Path, terraform_workspace: str) -> Path:
+    """Where Terraform's local backend keeps the state of a workspace."""
+    if terraform_workspace == "default":
+        return root / "terraform.tfstate"
+    return root / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
+
+
+def load(path: Path, version: str) -> dict[str, Any]:
+    """The state document; a new one, with a lineage of its own, when there is none: batches must share it."""
+    if path.exists():
+        return slices.parse(path.read_bytes())
+    return merging.empty(str(uuid.uuid4()), version)
+
+
+def keep(path: Path, document: Mapping[str, Any]) -> None:
+    """Write the state whole: a reader sees the old one or the new one. The old one stays as Terraform's backup."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        write_secret(path.with_name(path.name + ".backup"), path.read_bytes())
+    write_secret(path, slices.document_bytes(document))
