@@ -89,6 +89,10 @@ BLIND: dict[str, Blind] = {
 }
 
 
+# Outputs of the root need nothing that others need of them.
+INSIDE_ONLY = {"outputs"}
+
+
 def blinded(configuration: Configuration, blind: Blind) -> Configuration:
     modules = {
         key: replace(module, nodes={address: without(node, blind) for address, node in module.nodes.items()})
@@ -132,6 +136,15 @@ def test_blindness_to_a_form_would_be_noticed(form: str, seen: list[tuple[Config
     for configuration, steps in seen:
         tree = reference_tree(blinded(configuration, BLIND[form]))
         differing += ours_of_resources(tree) != theirs_of_resources(steps, tree)
+    assert differing
+
+
+@pytest.mark.parametrize("form", sorted(BLIND.keys() - INSIDE_ONLY))
+def test_blindness_in_the_root_would_be_noticed(form: str, seen: list[tuple[Configuration, Steps]]) -> None:
+    differing = 0
+    for configuration, steps in seen:
+        ours = ours_at_top(blinded(configuration, BLIND[form]))
+        differing += ours != theirs_at_top(steps, configuration)
     assert differing
 
 
