@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stackly_engine.providers import ModuleProviders, passed
 from stackly_engine.remote_state import reads_itself
-from stackly_engine.source import Kind, Module, Node, Product, Whole
+from stackly_engine.source import Kind, Module, Node, Product, Whole, named_by
 
 ROOT = ""
 
@@ -28,12 +28,24 @@ def _of_root(root: Module, product: Product) -> Iterator[Whole]:
     for name in root.files:
         if name.endswith(".json"):
             yield Whole("json-files", "a file in JSON is not cut", name)
+    if not root.whole:  # else nodes may be missing for another reason
+        yield from _undeclared(root)
     about = ModuleProviders(root, product)
     known = {use for use, _ in about.configured()}
     for node in root.nodes.values():
         for use in about.used_by(node):
             if use[1] and use not in known:
                 yield _at(root, node, node.span.start, "invalid", f"{node.address} uses a provider without a block")
+
+
+def _undeclared(root: Module) -> Iterator[Whole]:
+    """References to nothing: Terraform's own message is wanted. Called modules are never cut, so theirs do not matter."""
+    for node in root.nodes.values():
+        inside = {f"data.{'.'.join(block.labels)}" for block in node.block.blocks if node.kind is Kind.CHECK}
+        for reference in node.references:
+            named = named_by(reference)
+            if named is not None and named[0] not in root.nodes and named[0] not in inside:
+                yield _at(root, node, reference.start, "invalid", f"{named[0]} is not declared")
 
 
 def _of_module(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
@@ -44,7 +56,8 @@ def _of_module(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
     for node in module.nodes.values():
         if node.kind is Kind.MODULE and _below(key, node.block.labels[0]) not in modules:
             yield _at(module, node, node.span.start, "invalid", f"{node.address} is not installed")
-        yield from _outputs(key, node, modules)
+        if key == ROOT:
+            yield from _outputs(node, modules)
 
 
 def _below(key: str, name: str) -> str:
@@ -61,12 +74,12 @@ def _own_providers(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
             yield _at(modules[key], node, node.span.start, "legacy-provider-in-module", detail)
 
 
-def _outputs(key: str, node: Node, modules: Mapping[str, Module]) -> Iterator[Whole]:
-    """References to outputs that the called module does not have."""
+def _outputs(node: Node, modules: Mapping[str, Module]) -> Iterator[Whole]:
+    """References of the root to outputs that the called module does not have."""
     for address, reference, _ in node.targets:
-        child = modules.get(_below(key, reference.parts[1])) if reference.output is not None else None
+        child = modules.get(reference.parts[1]) if reference.output is not None else None
         if child is not None and not child.whole and f"output.{reference.output}" not in child.nodes:
-            yield _at(modules[key], node, reference.start, "invalid", f"{address} has no output {reference.output}")
+            yield _at(modules[ROOT], node, reference.start, "invalid", f"{address} has no output {reference.output}")
 
 
 def _at(module: Module, node: Node, offset: int, code: str, detail: str) -> Whole:

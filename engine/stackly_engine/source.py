@@ -124,8 +124,6 @@ def read_module(files: Mapping[str, bytes], product: Product) -> Module:
     whole.extend(problems)
     module = Module(parsed, nodes, ())
     linked = {address: _linked(module, node) for address, node in nodes.items()}
-    if not whole:
-        whole.extend(_undeclared(module, linked.values()))
     return Module(parsed, linked, tuple(sorted(whole, key=lambda reason: (reason.file, reason.line, reason.code))))
 
 
@@ -239,13 +237,3 @@ def _linked(module: Module, node: Node) -> Node:
         if (target := module.target(reference)) is not None
     )
     return replace(node, targets=targets)
-
-
-def _undeclared(module: Module, nodes: Iterable[Node]) -> Iterator[Whole]:
-    for node in nodes:
-        inside = {f"data.{'.'.join(block.labels)}" for block in node.block.blocks if node.kind is Kind.CHECK}
-        for reference in node.references:
-            named = named_by(reference)
-            if named is not None and named[0] not in module.nodes and named[0] not in inside:
-                file = module.files[node.block.file]
-                yield _invalid(file, Span(reference.start, reference.end), f"{named[0]} is not declared")

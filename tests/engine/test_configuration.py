@@ -73,7 +73,13 @@ def test_entries_of_calls_that_are_gone_are_left_out() -> None:
         ({"": _CALL, "app": 'action "a" "b" {}'}, "unsupported-block", "action", "app/main.tf", 1),
         ({"": _CALL + "locals {\n  x = module.app.o\n}", "app": ""}, "invalid", "no output o", "main.tf", 5),
         ({"": _CALL + 'locals {\n  x = module.app["k"].o\n}', "app": ""}, "invalid", "no output o", "main.tf", 5),
-        ({"": _CALL, "app": "locals {\n  x = var.y\n}"}, "invalid", "var.y is not declared", "app/main.tf", 2),
+        ({"": "locals {\n  x = var.y\n}"}, "invalid", "var.y is not declared", "main.tf", 2),
+        ({"": "locals {\n  x = module.y.z\n}"}, "invalid", "module.y is not declared", "main.tf", 2),
+        ({"": "locals {\n  x = t.n.id\n}"}, "invalid", "t.n is not declared", "main.tf", 2),
+        ({"": "locals {\n  x = data.t.n.id\n}"}, "invalid", "data.t.n is not declared", "main.tf", 2),
+        ({"": "locals {\n  x = local.n\n}"}, "invalid", "local.n is not declared", "main.tf", 2),
+        ({"": "locals {\n  x = word\n}"}, "invalid", "word is not declared", "main.tf", 2),
+        ({"": _CALL, "app": 'output "o" {}\noutput "o" {}'}, "invalid", "output.o is declared twice", "app/main.tf", 2),
         ({"": 'resource "a_b" "c" {\n  provider = a.x\n}'}, "invalid", "a_b.c uses a provider", "main.tf", 1),
     ],
 )
@@ -81,6 +87,11 @@ def test_why_a_root_runs_whole(files: dict[str, str], code: str, detail: str, fi
     (reason,) = tree(files).whole
     assert (reason.code, reason.file, reason.line) == (code, file, line)
     assert detail in reason.detail
+
+
+def test_a_called_module_may_refer_to_nothing() -> None:
+    """Terraform plans it as long as the reference stands in a dynamic block that yields no content."""
+    assert tree({"": _CALL, "app": "locals {\n  x = var.y\n}"}).whole == ()
 
 
 def test_whole_objects_of_modules_need_no_output() -> None:
@@ -171,3 +182,13 @@ def _seconds(modules: int) -> float:
     assert len(found.modules) == modules + 1
     assert found.providers("m7") == frozenset()
     return time.process_time() - started
+
+
+def test_data_inside_a_check_is_declared_there_only() -> None:
+    check = (
+        'check "c" {\n  data "t" "n" {}\n  assert {\n    condition     = data.t.n.x\n    error_message = "x"\n  }\n}\n'
+    )
+    assert tree({"": check}).whole == ()
+    assert [each.detail for each in tree({"": check + "locals {\n  x = data.t.n\n}\n"}).whole] == [
+        "data.t.n is not declared"
+    ]
