@@ -65,3 +65,14 @@ def settled_facts(graph: Graph, parts: Mapping[str, Parts] | None = None, **chan
         for unit in graph.units
     }
     return replace(Facts(graph, parts, records, dict.fromkeys(graph.units, "slice"), Freshness(NOW)), **changes)
+
+
+def with_record(facts: Facts, unit: str, record: Record | None) -> Facts:
+    records = {name: found for name, found in facts.records.items() if name != unit}
+    return replace(facts, records=records | ({unit: record} if record is not None else {}))
+
+
+def with_code(facts: Facts, *units: str) -> Facts:
+    """The code of these units is another one now."""
+    other = {"schema": "1", "code:main.tf": "2"}
+    return replace(facts, parts={**facts.parts, **{unit: replace(facts.parts[unit], of=other) for unit in units}})

@@ -1,7 +1,7 @@
 """The applying of a planned run as a pure state machine: what is applied as planned, what is not needed after all."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,7 +50,8 @@ class Applying:
     """For each batch of the outcome, in order, once it is `ready`: ask its `step`, then `drop` it, or `start` and report."""
 
     def __init__(self, facts: Facts, outcome: Outcome) -> None:
-        self.facts = facts
+        # as the plan saw them, though the caller's records and slices move on while batches are applied
+        self.facts = replace(facts, records=dict(facts.records), slices=dict(facts.slices))
         self.outcome = outcome
         self.upstream = facts.upstream
         self._users = ordering.inverted(self.upstream)

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine_facts import LONG_AGO, NOW, digest_of, plain_graph, plain_parts, settled_facts
+from engine_facts import LONG_AGO, NOW, digest_of, plain_graph, plain_parts, settled_facts, with_code, with_record
+from engine_runs import plan_all, runs
 from stackly_engine import ordering
-from stackly_engine.applying import Applied, Applying, Left, Step
 from stackly_engine.deciding import stale_feeders
 from stackly_engine.dispatching import Dispatch
 from stackly_engine.parts import fingerprint
@@ -26,17 +26,6 @@ SMALL = Price(0.1, 0.001, 1000.0)
 
 def shown(planning: Planning) -> dict[str, str]:
     return {unit: str(decision.reasons[0]) for unit, decision in planning.decisions.items()}
-
-
-def with_record(facts: Facts, unit: str, record: Record | None) -> Facts:
-    records = {name: found for name, found in facts.records.items() if name != unit}
-    return replace(facts, records=records | ({unit: record} if record is not None else {}))
-
-
-def with_code(facts: Facts, *units: str) -> Facts:
-    """The code of these units is another one now."""
-    other = {"schema": "1", "code:main.tf": "2"}
-    return replace(facts, parts={**facts.parts, **{unit: replace(facts.parts[unit], of=other) for unit in units}})
 
 
 def test_nothing_has_to_run_when_nothing_moved() -> None:
@@ -247,76 +236,6 @@ def test_deciding_two_thousand_units_takes_little_time() -> None:
     assert (time.process_time() - start) / len(edges) < 0.0004
 
 
-@st.composite
-def runs(draw: st.DrawFn) -> Facts:
-    """A root that was applied, and then anything happened to some of its units."""
-    names = [f"u{i}" for i in range(draw(st.integers(1, 8)))]
-    edges = {
-        name: set(draw(st.lists(st.sampled_from(names[:place]), max_size=3))) if place else set()
-        for place, name in enumerate(names)
-    }
-    graph = plain_graph(edges)
-    parts = plain_parts(graph)
-    for name in names:
-        if draw(st.integers(0, 3)) == 0 and edges[name]:  # reads nothing, but has a data source that waits
-            waited = tuple(sorted(ordering.reachable(edges, [name])))
-            parts[name] = replace(parts[name], inputs=parts[name].inputs[:1], data=("data.x.y",), applies=waited)
-    facts = settled_facts(graph, parts)
-    for name in names:
-        facts = happened(facts, name, draw(st.integers(0, 9)))
-    return facts
-
-
-def happened(facts: Facts, name: str, what: int) -> Facts:
-    """Something that makes a unit run, or that is not its own doing, or nothing."""
-    record = facts.records[name]
-    changes: dict[int, Callable[[], Facts]] = {
-        0: lambda: with_code(facts, name),
-        1: lambda: with_record(facts, name, None),
-        2: lambda: with_record(facts, name, record.cleared()),
-        3: lambda: replace(facts, slices={**facts.slices, name: "by hand"}),
-        4: lambda: with_record(facts, name, replace(record, exports={(name, "id"): "newer"})),
-        5: lambda: replace(facts, forced={**facts.forced, name: (Reason("forced", "replace"),)}),
-        6: lambda: with_record(facts, name, replace(record, changed_at=NOW)),
-    }
-    return changes.get(what, lambda: facts)()
-
-
-def plan_all(data: st.DataObject, facts: Facts, *, failures: bool) -> Planning:
-    """Drive a planning as the driver does; each unit that runs comes out anyhow."""
-    planning = Planning(facts)
-    sizes = dict.fromkeys(facts.graph.units, 10)
-    price = Price(data.draw(st.sampled_from([0.01, 1.0])), 0.01, 100.0)
-    dispatch = Dispatch(planning, sizes=sizes, price=price, workers=2)
-    flying: list[str] = []
-    started: list[str] = []
-    while not planning.done:
-        ready = dispatch.ready()
-        if ready and (not flying or data.draw(st.booleans())):
-            batch = data.draw(st.sampled_from(ready))
-            for unit in batch:
-                for needed in facts.upstream[unit] - set(batch):
-                    assert planning.statuses[needed] in {Status.PLANNED, Status.SKIPPED, Status.DEFERRED}
-            planning.start(batch)
-            flying += batch
-            started += batch
-            continue
-        assert flying, "nothing to wait for, and not done"
-        unit = data.draw(st.sampled_from(flying))
-        flying.remove(unit)
-        kind = data.draw(st.sampled_from(["same", "other", "unknown", "deferred", *(["failed"] if failures else [])]))
-        if kind == "failed":
-            planning.failed(unit)
-        elif kind == "deferred":
-            planning.deferred(unit)
-        else:
-            value = {"same": digest_of(unit), "other": digest_of(unit, 1), "unknown": UNKNOWN}[kind]
-            planning.planned(unit, {(unit, "id"): value}, changes=data.draw(st.booleans()) or kind != "same")
-    assert len(started) == len(set(started)), "a unit was started twice"
-    assert not flying
-    return planning
-
-
 @settings(max_examples=100, deadline=None)
 @given(st.data(), runs())
 def test_a_planning_skips_only_what_did_not_move(data: st.DataObject, facts: Facts) -> None:
@@ -340,138 +259,6 @@ def test_a_planning_skips_only_what_did_not_move(data: st.DataObject, facts: Fac
             assert Status.FAILED not in {planning.statuses[needed] for needed in facts.upstream[unit]}
 
 
-def apply_all(data: st.DataObject, facts: Facts, applying: Applying, *, faithful: bool) -> dict[str, Record]:
-    """Drive an applying; what was known at the plan comes true when `faithful`."""
-    records: dict[str, Record] = {}
-    while ready := applying.ready():
-        batch = data.draw(st.sampled_from(ready))
-        step = applying.step(batch)
-        inputs = [(place, unit) for unit in batch for place in facts.parts[unit].inputs if place[0] not in batch]
-        same = all(applying.outcome.exports.get(place) == applying.exports.get(place) for place, _ in inputs)
-        if step is Step.SAVED:
-            assert same
-            assert not applying.outcome.deferred & set(batch)
-        if step is Step.DROP:
-            applying.drop(batch)
-            continue
-        applying.start(batch)
-        exports: dict[Place, str] = {}
-        for unit in batch:
-            planned = applying.outcome.exports.get((unit, "id"), UNKNOWN)
-            free = planned == UNKNOWN or not faithful or step is not Step.SAVED
-            real = digest_of(unit, data.draw(st.integers(0, 2))) if free else planned
-            exports[unit, "id"] = real
-        left = {unit: Left({unit: "left"}, data.draw(st.booleans()), NOW) for unit in batch}
-        records |= applying.succeeded(batch, exports, left)
-    return records
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.data(), runs())
-def test_after_an_apply_nothing_has_to_run(data: st.DataObject, facts: Facts) -> None:
-    planning = plan_all(data, facts, failures=False)
-    applying = Applying(facts, planning.outcome())
-    records = apply_all(data, facts, applying, faithful=True)
-    assert applying.done
-    surprised = [decision.unit for decision in applying.surprises()]
-    slices = {**facts.slices, **dict.fromkeys(records, "left")}
-    after = replace(facts, records={**facts.records, **records}, slices=slices, forced={})
-    again = Planning(after)
-    ran = {unit for unit, decision in again.decisions.items() if decision.run}
-    blocked = {unit for unit, status in applying.statuses.items() if status is Applied.BLOCKED}
-    assert ran <= set(surprised) | blocked
-    if not surprised:
-        assert again.done
-        assert not blocked
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data(), runs())
-def test_a_skipped_unit_is_never_left_behind(data: st.DataObject, facts: Facts) -> None:
-    """Whatever really comes out: what was skipped is unchanged, or the run says that it is not."""
-    applying = Applying(facts, plan_all(data, facts, failures=False).outcome())
-    apply_all(data, facts, applying, faithful=False)
-    assert applying.done
-    for unit, status in applying.statuses.items():
-        if status in {Applied.SKIPPED, Applied.DROPPED}:
-            record = facts.records[unit]
-            inputs = {place: applying.exports[place] for place in facts.parts[unit].inputs}
-            assert all(record.parts[f"input:{address}.id"] == value for (address, _), value in inputs.items())
-        if status is Applied.SURPRISED:
-            below = ordering.reachable(ordering.inverted(facts.upstream), [unit])
-            assert all(applying.statuses[other] is Applied.BLOCKED for other in below)
-
-
-def test_what_its_inputs_did_not_change_is_dropped_at_the_apply() -> None:
-    facts = with_code(settled_facts(plain_graph(CHAIN)), "a")
-    planning = Planning(facts)
-    for unit in "abc":
-        planning.start([unit])
-        planning.planned(unit, {(unit, "id"): UNKNOWN}, changes=True)
-    applying = Applying(facts, planning.outcome())
-    assert applying.ready() == (("a",),)
-    assert applying.step(["a"]) is Step.SAVED
-    applying.start(["a"])
-    left = {"a": Left({"a": "slice"}, changed=True, at=NOW)}
-    records = applying.succeeded(["a"], {("a", "id"): digest_of("a")}, left)
-    assert records["a"].complete
-    assert records["a"].generation == 3
-    assert applying.ready() == (("b",),)
-    assert applying.step(["b"]) is Step.DROP
-    applying.drop(["b"])
-    applying.drop(["c"])
-    assert applying.done
-
-
-def test_unknown_inputs_are_planned_again_and_deferred_units_asked_for() -> None:
-    facts = with_code(settled_facts(plain_graph(CHAIN)), "a")
-    planning = Planning(facts)
-    planning.start(["a"])
-    planning.planned("a", {("a", "id"): UNKNOWN}, changes=True)
-    planning.start(["b"])
-    planning.planned("b", {("b", "id"): UNKNOWN}, changes=True)
-    planning.start(["c"])
-    planning.deferred("c")
-    applying = Applying(facts, planning.outcome())
-    assert applying.generations(["b"]) == {"a": 1, "b": 1}
-    for unit, expected in (("a", Step.SAVED), ("b", Step.AGAIN), ("c", Step.ASK)):
-        assert applying.step([unit]) is expected
-        if unit != "c":
-            applying.start([unit])
-            applying.succeeded([unit], {(unit, "id"): "other"}, {unit: Left({}, changed=True, at=NOW)})
-
-
-def test_a_plan_that_put_reading_off_is_never_applied() -> None:
-    graph = plain_graph({"a": set(), "b": {"a"}})
-    parts = plain_parts(graph)
-    parts["b"] = replace(parts["b"], inputs=(), data=("data.x.y",), applies=("a",))
-    facts = with_code(settled_facts(graph, parts), "a", "b")
-    planning = Planning(facts)
-    planning.start(["a"])
-    planning.planned("a", {("a", "id"): digest_of("a")}, changes=True)
-    planning.start(["b"])
-    planning.planned("b", {}, changes=True)
-    applying = Applying(facts, planning.outcome())
-    applying.start(["a"])
-    applying.succeeded(["a"], {("a", "id"): digest_of("a")}, {"a": Left({}, changed=True, at=NOW)})
-    assert applying.step(["b"]) is Step.AGAIN
-
-
-def test_nothing_below_a_failed_apply_starts() -> None:
-    facts = with_code(settled_facts(plain_graph(CHAIN)), "a", "b", "c")
-    planning = Planning(facts)
-    for unit in "abc":
-        planning.start([unit])
-        planning.planned(unit, {(unit, "id"): UNKNOWN}, changes=True)
-    applying = Applying(facts, planning.outcome())
-    applying.start(["a"])
-    applying.failed(["a"])
-    assert applying.done
-    assert applying.statuses == {"a": Applied.FAILED, "b": Applied.BLOCKED, "c": Applied.BLOCKED}
-    with pytest.raises(ValueError, match="cannot start now: b"):
-        applying.start(["b"])
-
-
 def test_records_go_out_and_in() -> None:
     record = settled_facts(plain_graph(CHAIN)).records["b"]
     whole = replace(record, exports={("b", None): "h", ("b", "id"): "i"}, changed_at=None)
@@ -485,22 +272,6 @@ def test_records_go_out_and_in() -> None:
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - two kinds of it
             Record.from_bytes(bad)
-
-
-@pytest.mark.parametrize(
-    ("changed", "cleared", "expected"), [(True, False, NOW), (False, False, LONG_AGO), (False, True, NOW)]
-)
-def test_an_apply_that_may_have_changed_something_is_told_apart(
-    changed: bool, cleared: bool, expected: datetime
-) -> None:
-    facts = with_code(settled_facts(plain_graph({"a": set()})), "a")
-    facts = with_record(facts, "a", facts.records["a"].cleared()) if cleared else facts
-    planning = Planning(facts)
-    planning.start(["a"])
-    planning.planned("a", {}, changes=changed)
-    applying = Applying(facts, planning.outcome())
-    applying.start(["a"])
-    assert applying.succeeded(["a"], {}, {"a": Left({}, changed, NOW)})["a"].changed_at == expected
 
 
 def test_units_that_feed_a_running_one_are_read_first_when_that_is_long_ago() -> None:
