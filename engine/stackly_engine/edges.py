@@ -47,15 +47,21 @@ class Edges:
     def is_real(self, address: str) -> bool:
         return address in self.nodes and self.nodes[address].kind in REAL
 
-    def users(self) -> Mapping[str, frozenset[str]]:
-        """For each local, variable and provider block the real nodes (and `outputs`) that come to it."""
-        passing = {name for name, node in self.nodes.items() if node.kind in PASSING}
+    def users(self, through: frozenset[Kind] = PASSING) -> Mapping[str, frozenset[str]]:
+        """For each node of these kinds the real nodes (and `outputs`) that come to it by nodes of these kinds only."""
+        passing = {name for name, node in self.nodes.items() if node.kind in through}
         result: dict[str, frozenset[str]] = {}
         into = ordering.inverted(self.steps)
         for name in reversed(_bottom_up({name: self.steps[name] & passing for name in passing})):
-            own = frozenset(user if self.is_real(user) else OUTPUTS for user in into[name] if user not in passing)
+            own = frozenset(user for other in into[name] if other not in passing and (user := self._reader(other)))
             result[name] = _union([own, *(result[user] for user in into[name] if user in result)])
         return result
+
+    def _reader(self, name: str) -> str | None:
+        """Which unit's work a node is: its own, or that of the outputs; a provider block is nobody's."""
+        if name == OUTPUTS or self.nodes[name].kind in CLOSING:
+            return OUTPUTS
+        return name if self.is_real(name) else None
 
 
 def named(block: Block, attribute: str) -> str | None:

@@ -1,16 +1,13 @@
 """Which nodes of the root run together: circles, connected resources, and what cannot be handed from one to another."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stackly_engine import ordering
 from stackly_engine.configuration import Configuration
 from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Read, Use
+from stackly_engine.impure import impurities
 from stackly_engine.source import REAL, Kind, Node
-
-# Each call gives another value, so that one call in the root must stay one call (engine.md §5).
-_IMPURE = re.compile(r"\b(?:uuid|timestamp|plantimestamp|bcrypt)\s*\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,9 @@ def _forced(configuration: Configuration, edges: Edges) -> Iterator[frozenset[st
         for read in edges.reads[address]:
             if _is_ephemeral(configuration, edges, read) or _is_trigger(edges, read):
                 yield readers | {read.target}
-        if node.kind in {Kind.LOCAL, Kind.PROVIDER} and _is_impure(node):
+    # provider blocks are evaluated anew by each command anyway, so that nothing rests on their value being one
+    for address, readers in edges.users(frozenset({Kind.LOCAL, Kind.VARIABLE})).items():
+        if edges.nodes[address].kind is Kind.LOCAL and _is_impure(edges.nodes[address]):
             yield readers
 
 
@@ -116,11 +115,6 @@ def _is_trigger(edges: Edges, read: Read) -> bool:
     return read.use is Use.TRIGGER and edges.is_real(read.target)
 
 
-def _is_impure(node: Node) -> bool:
-    return any(_IMPURE.search(text) for text in _texts(node))
-
-
-def _texts(node: Node) -> Iterable[str]:
-    if node.kind is Kind.LOCAL:
-        return (node.block.attributes[node.address.removeprefix("local.")].text,)
-    return (attribute.text for _, attribute in node.block.walk())
+def _is_impure(local: Node) -> bool:
+    """Whether it calls a function that gives another value each time, so that one call must stay one call."""
+    return any(reason.endswith("()") for reason in impurities([local]))

@@ -131,6 +131,15 @@ def test_one_impure_expression_is_evaluated_once() -> None:
     assert {"module.c", "module.d", "module.e"} <= graph.units.keys()
 
 
+def test_an_impure_value_of_a_provider_block_joins_nobody() -> None:
+    """The block is evaluated anew by every command, in the whole root too."""
+    graph = graph_of(
+        'locals {\n  now = timestamp()\n}\nprovider "cloud" {\n  session = "${local.now}${uuid()}"\n}\n'
+        'resource "cloud_thing" "x" {\n}\nresource "cloud_thing" "y" {\n}\n'
+    )
+    assert graph.units.keys() == {"outputs", "root.cloud_thing.x", "root.cloud_thing.y"}
+
+
 def test_an_impure_value_that_an_output_shows_keeps_its_readers_with_the_outputs() -> None:
     graph = graph_of(
         "locals {\n  id = uuid()\n}\n" + leaf("a", "local.id") + 'output "o" {\n  value = local.id\n}\n', a="leaf"
