@@ -81,7 +81,7 @@ def expected(draw: st.DrawFn) -> Export:
     for path in sorted(marks.paths_of(mask), key=repr):
         kind, value = types.kind(_at(t, path)), _without(value, path)
         if kind not in {"object", "tuple", "dynamic"} and draw(st.booleans()):
-            prefix = draw(st.sampled_from(["", "p ü"])) if kind == "string" else ""
+            prefix = draw(st.sampled_from(["", "ü "])) if kind == "string" else ""
             refined.append((path, Refinement(not_null=True, prefix=prefix)))
     paths = draw(st.lists(st.sampled_from(places_of(value, t)), max_size=3)) if draw(st.booleans()) else []
     sensitive, inner = marks.outer_and_inner(paths, value)

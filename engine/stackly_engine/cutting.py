@@ -26,7 +26,8 @@ class Cut:
     """`files` as in the root, edited; `generated` is to be written beside them as `generated_name`.
 
     `variables` is the JSON of a var file for the generated variables, `modules` a modules.json of the batch's calls,
-    `external` the addresses of other units that the batch reads, `prefix` how every generated name begins.
+    `external` the addresses of other units that the batch reads, `prefix` how every generated name begins. `preview` says
+    that something stands for what is not known yet: plans of this root must never be applied.
     """
 
     files: Mapping[str, bytes]
@@ -36,6 +37,7 @@ class Cut:
     external: frozenset[str]
     generated_name: str = GENERATED
     prefix: str = mangling.PREFIX
+    preview: bool = False
 
 
 def cut(
@@ -67,6 +69,7 @@ def cut(
         external=needs.external,
         generated_name=_free_name(files),
         prefix=editor.prefix,
+        preview=bool(made.resources),
     )
 
 

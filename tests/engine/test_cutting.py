@@ -185,10 +185,13 @@ check "health" {
     graph = graph_of(root)
     made = cut(graph, {"module.c", "module.d"}, all_unknown(graph), pending=frozenset({"module.a"}))
     assert b"depends_on = [terraform_data.stackly_up__module__a-pending, module.c\n\n\n\n]" in made.files["main.tf"]
+    assert made.preview
     Place(tmp_path / "d").cut(root, made).plan(VARIABLES)
     outputs = cut(graph, {"outputs"}, {}, pending=frozenset({"module.a"})).files["main.tf"]
     assert b"depends_on = [terraform_data.stackly_up__module__a-pending]" in outputs
-    assert b"depends_on = []" in cut(graph, {"outputs"}, {}).files["main.tf"]
+    real = cut(graph, {"outputs"}, {})
+    assert b"depends_on = []" in real.files["main.tf"]
+    assert not real.preview
 
 
 def test_what_is_pending_defers_data_sources_as_in_the_whole_root(tmp_path: Path) -> None:
