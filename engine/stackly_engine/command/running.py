@@ -101,8 +101,9 @@ def _absorb(shell: Shell, store: Store) -> None:
             raise ToolError(f"a Terraform of an earlier run still works in {begun.folder}; wait until it has ended")
         left = begun.folder / statefile.path_of(Path(), shell.terraform_workspace)
         if left.exists():
-            document = statefile.load(target, shell.tool.version)
-            statefile.keep(target, state.merged(document, begun.share, slices.parse(left.read_bytes())))
+            found = slices.parse(left.read_bytes())
+            document = statefile.load(target, shell.tool.version, found["lineage"])
+            statefile.keep(target, state.merged(document, begun.share, found))
         store.end(begun.folder)
         Workspace(begun.folder, begun.aside).remove()
 

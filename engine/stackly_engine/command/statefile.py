@@ -16,11 +16,11 @@ def path_of(root: Path, terraform_workspace: str) -> Path:
     return root / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
 
 
-def load(path: Path, version: str) -> dict[str, Any]:
-    """The state document; a new one, with a lineage of its own, when there is none: batches must share it."""
+def load(path: Path, version: str, lineage: str = "") -> dict[str, Any]:
+    """The state document; a new one, of this lineage or its own, when there is none: batches must share it."""
     if path.exists():
         return slices.parse(path.read_bytes())
-    return merging.empty(str(uuid.uuid4()), version)
+    return merging.empty(lineage or str(uuid.uuid4()), version)
 
 
 def keep(path: Path, document: Mapping[str, Any]) -> None:

@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from stackly_engine import exact
 from stackly_engine.source import Product
@@ -47,20 +49,29 @@ class Processes:
 
     def run(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
         """Run to the end. The child has a session of its own: Ctrl-C of the terminal does not reach it by itself."""
+        with tempfile.TemporaryFile() as output:
+            process = self._start(argv, cwd, env, output)
+            try:
+                code = process.wait()
+            finally:
+                with self._lock:
+                    self._live.discard(process)
+            output.seek(0)
+            return Done(code, output.read().decode(errors="replace"))
+
+    def _start(
+        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes]
+    ) -> "subprocess.Popen[bytes]":
+        """Into a file, not a pipe: when this process dies, Terraform goes on and writes its state."""
         with self._lock:
             if self.stopping:
                 raise ToolError("interrupted before it was started")
             process = subprocess.Popen(
-                argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )  # fmt: skip
             self._live.add(process)
-        try:
-            output, _ = process.communicate()
-        finally:
-            with self._lock:
-                self._live.discard(process)
-        return Done(process.returncode, output.decode(errors="replace"))
+            return process
 
     def interrupt(self) -> None:
         """One SIGINT to each: Terraform finishes the resources in flight and writes its state."""

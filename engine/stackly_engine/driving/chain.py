@@ -71,6 +71,7 @@ class _Joined:
     """What must run as one, learned from attempts; `tried` maps a set joined for a deferral to the batch it was for."""
 
     sets: list[Units]
+    apart: bool = False  # after a batch made for its price could not be planned: which of its units is it?
     tried: dict[Units, Units] = field(default_factory=dict)
     deferred: set[str] = field(default_factory=set)
     couples: list[Couple] = field(default_factory=list)
@@ -117,17 +118,24 @@ class _Attempt:
                 for units in self.startable() if not self.again else ():
                     self.start(pool, running, units)
                 if not running:
+                    self.require_progress()
                     continue
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda one: running[one]):
                     self.settle(running.pop(future), future.result())
+
+    def require_progress(self) -> None:
+        """A loop that waits for nothing would never end; this is a defect, told as one."""
+        if not self.planning.done and not self.again and not any(map(self.planning.ready, self.startable())):
+            stuck = sorted(self.planning.definite())
+            raise RuntimeError(f"the planning stands still before {', '.join(stuck)}; please report this root")
 
     def startable(self) -> list[tuple[str, ...]]:
         known = self.known
         definite = self.planning.definite()
         if not definite:
             return []
-        if known.apart:
+        if known.apart or self.joined.apart:
             return [units for units in self.single(definite) if self.planning.ready(units)]
         found = batches(
             self.upstream, definite, maybe=self.planning.maybe(), together=self.joined.sets, sizes=self.sizes,
@@ -193,6 +201,8 @@ class _Attempt:
             self.joined.deferred |= self.joined.tried[key]
             self.joined.sets.remove(key)
             self.again = True
+        elif len(units) > 1 and not (self.known.apart or self.joined.apart):
+            self.joined.apart = self.again = True
         elif unknown:
             hull = self.hull(key | unknown)
             self.joined.tried[hull] = key
