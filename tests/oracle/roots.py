@@ -103,6 +103,7 @@ class _Builder:
         self.random, self.sizes = random, sizes
         self.files: Files = {}
         self.shapes: list[_Shape] = []
+        self.depth = 0  # how deep calls may nest in the module that is being written
         self.touched = False  # a sensitive value was read by what is being written
 
     def root(self) -> Files:
@@ -138,15 +139,15 @@ class _Builder:
         return [turn for piece in pieces for turn in piece]
 
     def _shape(self, depth: int) -> None:
-        scope = _Scope()
-        channels = [self._inside(scope, number, depth) for number in range(self.random.choice((1, 2, 2, 3)))]
+        scope, self.depth = _Scope(), depth
+        channels = [self._inside(scope, number) for number in range(self.random.choice((1, 2, 2, 3)))]
         shape = _Shape(f"modules/m{len(self.shapes)}", tuple(channels), depth)
         if self.random.random() < 0.3:
             scope.text.append(self._check(scope, [item for item in scope.seen if item.managed]))
         self.files[f"{shape.folder}/main.tf"] = "\n".join(scope.text)
         self.shapes.append(shape)
 
-    def _inside(self, scope: _Scope, number: int, depth: int) -> tuple[str, str, bool, bool]:
+    def _inside(self, scope: _Scope, number: int) -> tuple[str, str, bool, bool]:
         """One channel of a module: a variable, what is made of it, an output; it reads nothing of the others."""
         seen, scope.seen = scope.seen, []
         secret = self.random.random() < 0.25
@@ -154,7 +155,7 @@ class _Builder:
         scope.text.append(f'variable "{variable}" {{\n{"  sensitive = true" if secret else ""}\n}}')
         scope.seen.append(Item((f"var.{variable}",), secret=secret))
         for _ in range(self.random.randint(0, self.sizes.inner)):
-            deeper = self._nested if depth else self._resource
+            deeper = self._nested if self.depth else self._resource
             self._item(scope, (self._resource, self._resource, self._local, deeper, deeper, self._remote))
         scope.text.append(self._output(scope, f"out{number}"))
         scope.seen = seen + scope.seen
@@ -336,7 +337,7 @@ class _Builder:
 
     def _nested(self, scope: _Scope) -> None:
         """A call inside a module: all of its channels at once."""
-        shape = self.random.choice([shape for shape in self.shapes if shape.depth == 0])
+        shape = self.random.choice([shape for shape in self.shapes if shape.depth < self.depth])
         call = self._begin(scope, shape)
         call.positions = (scope.place,)
         for _ in shape.channels:
