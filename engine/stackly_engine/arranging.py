@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from stackly_engine import ordering
 from stackly_engine.ordering import Groups
+from stackly_engine.pricing import Price
 
 # Workers are shared, and one large provider holds 0.55 GB: a second of a worker weighs this much of a second waited.
 LOAD = 0.2
@@ -67,42 +68,45 @@ def _contracted(upstream: Mapping[str, Collection[str]], groups: Groups) -> Item
     return Items(members, edges, item)
 
 
-def arrange(
-    items: Items, runs: frozenset[str], sizes: Mapping[str, int], seconds: Callable[[int], float], workers: int
-) -> Arrangement:
-    """The quickest of all pieces tried: orders by level and by depth, cut at several sizes."""
+def arrange(items: Items, runs: frozenset[str], sizes: Mapping[str, int], price: Price, workers: int) -> Arrangement:
+    """The best of all pieces tried: orders by level and by depth, cut at several sizes around the cheapest one."""
     if not runs:
         return Arrangement((), (), 0.0, 0.0)
     nodes = ordering.between(items.upstream, runs)
     edges = {name: items.upstream[name] & nodes for name in sorted(nodes)}
     tried = (
-        _measured(edges, _batched(edges, order, pieces, runs), sizes, seconds, workers)
-        for order, pieces in _cuts(edges, runs, sizes)
+        _measured(edges, _batched(edges, order, pieces, runs), sizes, price, workers)
+        for order, pieces in _cuts(edges, runs, sizes, _counts(len(runs), _even(runs, sizes, price), workers))
     )
     return min(tried, key=lambda one: (one.cost, len(one.batches), one.batches))
 
 
 def _cuts(
-    edges: Mapping[str, frozenset[str]], runs: frozenset[str], sizes: Mapping[str, int]
+    edges: Mapping[str, frozenset[str]], runs: frozenset[str], sizes: Mapping[str, int], counts: Iterable[int]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, int]]]:
     total = sum(sizes[name] for name in runs)
     ranks = _ranks(edges, runs)
     by_level = tuple(sorted(ranks, key=lambda name: ranks[name]))
     by_depth = _by_depth(edges)
-    for count in _counts(len(runs)):
+    for count in counts:
         yield by_level, _pieces(by_level, runs, sizes, total / count, lambda one, two: ranks[one][0] != ranks[two][0])
         yield by_level, _pieces(by_level, runs, sizes, total / count, lambda _one, _two: False)
         yield by_depth, _pieces(by_depth, runs, sizes, total / count, lambda _one, _two: False)
 
 
-def _counts(most: int) -> list[int]:
-    """How many pieces are tried: 1, 2, 3, 4, 6, 8, 12 … and one for each item."""
-    counts = {most}
+def _even(runs: frozenset[str], sizes: Mapping[str, int], price: Price) -> float:
+    """How many pieces there would be if all had the size that is cheapest per resource."""
+    return sum(sizes[name] for name in runs) / max(1.0, price.cheapest)
+
+
+def _counts(most: int, even: float, workers: int) -> list[int]:
+    """How many pieces are tried: 1, 2, 3, 4, 6, 8, 12 … from a quarter to four times the even count; 1, one for each."""
+    counts = {1, most}
     power = 1
     while power < most:
-        counts |= {power, min(most, power + power // 2)}
+        counts |= {one for one in (power, power + power // 2) if even / 4 <= one <= max(4 * even, 2 * workers)}
         power *= 2
-    return sorted(counts)
+    return sorted(count for count in counts if count <= most)
 
 
 def _ranks(edges: Mapping[str, frozenset[str]], runs: frozenset[str]) -> dict[str, tuple[int, int]]:
@@ -168,7 +172,7 @@ def _measured(
     edges: Mapping[str, frozenset[str]],
     batch: Mapping[str, str],
     sizes: Mapping[str, int],
-    seconds: Callable[[int], float],
+    price: Price,
     workers: int,
 ) -> Arrangement:
     """Run the batches on so many workers in thought; what runs only perhaps takes no time."""
@@ -186,7 +190,7 @@ def _measured(
         waves[one] = max((waves[needed] + (not needed.startswith("~")) for needed in needs[one]), default=0)
         ended[one] = start
         if not one.startswith("~"):
-            spent = seconds(sum(sizes[name] for name in members[one]))
+            spent = price.batch(sum(sizes[name] for name in members[one]))
             ended[one] = max(start, heapq.heappop(free)) + spent
             busy += spent
             heapq.heappush(free, ended[one])

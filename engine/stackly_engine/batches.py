@@ -78,8 +78,8 @@ def _best(
     below = frozenset(name for name in maybe if items.upstream[name] & definite)
     found: list[Arrangement] = []
     for riding in dict.fromkeys((frozenset[str](), below, maybe)):
-        ours = arrange(items, definite | riding, weight, price.batch, workers)
-        rest = arrange(items, maybe - riding, weight, price.batch, workers)
+        ours = arrange(items, definite | riding, weight, price, workers)
+        rest = arrange(items, maybe - riding, weight, price, workers)
         found.append(replace(ours, seconds=ours.seconds + LIKELY * rest.seconds, busy=ours.busy + LIKELY * rest.busy))
     return min(found, key=lambda one: one.cost)
 

@@ -50,6 +50,12 @@ CREDENTIALS = frozenset({
     "aws_eks_cluster_auth", "google_client_config", "aws_ecr_authorization_token", "google_service_account_access_token",
 })  # fmt: skip
 
+_UNEVALUATED = {
+    Kind.MODULE: frozenset({"source", "version"}),
+    Kind.VARIABLE: frozenset({"description", "type"}),
+    Kind.OUTPUT: frozenset({"description"}),
+}
+
 
 def impurities(nodes: Iterable[Node]) -> tuple[str, ...]:
     """Why code that holds these nodes must always run: `timestamp()`, `time_rotating.week` …, sorted."""
@@ -63,12 +69,12 @@ def worldly(nodes: Iterable[Node]) -> tuple[str, ...]:
 
 
 def texts(node: Node) -> Iterator[str]:
-    """The source of every expression of a node; where code comes from (`source`, `version`) is none."""
+    """The source of every expression of a node; where code comes from is none, nor what only people read."""
     if node.kind is Kind.LOCAL:
         yield node.block.attributes[node.address.removeprefix("local.")].text
         return
     for block, attribute in node.block.walk():
-        if node.kind is not Kind.MODULE or block is not node.block or attribute.name not in {"source", "version"}:
+        if block is not node.block or attribute.name not in _UNEVALUATED.get(node.kind, ()):
             yield attribute.text
 
 

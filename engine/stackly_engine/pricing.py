@@ -1,5 +1,6 @@
 """What a Terraform process costs: a fixed price, and one per resource that grows beyond about a hundred."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ class Price:
     fixed: float = 0.12
     resource: float = 0.006
     bend: float = 350.0
+
+    @property
+    def cheapest(self) -> float:
+        """The size of a batch at which a resource costs least; infinite when resources cost nothing."""
+        return math.sqrt(self.fixed * self.bend / self.resource) if self.resource else math.inf
 
     def batch(self, resources: int) -> float:
         """One cut batch."""

@@ -86,6 +86,12 @@ def test_where_code_comes_from_is_no_file_that_it_reads() -> None:
     assert reading(nodes(graph)).paths == frozenset()
 
 
+def test_descriptions_are_for_people() -> None:
+    graph = graph_of({"main.tf": 'variable "a" {\n  description = "see ../README, timestamp() or uuid()"\n}\n'})
+    assert not reading(nodes(graph)).anywhere
+    assert impurities(nodes(graph)) == ()
+
+
 def test_constant_paths_are_told_from_others() -> None:
     graph = graph_of(
         {"main.tf": 'locals {\n  a = file("x")\n  b = "${path.module}/y"\n  c = "z"\n  d = join(".", [])\n}\n'}
