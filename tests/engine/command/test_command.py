@@ -200,9 +200,9 @@ def slow(root: Terraform) -> Iterator[tuple[Terraform, subprocess.Popen[str]]]:
         text=True,
     )
     _until(lambda: _ledger(root) == ["one"])
-    yield root, process
-    process.kill()
-    process.wait()
+    with process:
+        yield root, process
+        process.kill()
 
 
 def _ledger(root: Terraform) -> list[str]:
