@@ -102,6 +102,17 @@ CASES = {
         {f"{T}.x": f"root.{T}.y"},
         owners={0: f"root.{T}.y"},
     ),
+    "a chain through an instance": Case(
+        call("b", 'for_each = toset(["k"])')
+        + call("c")
+        + moved(A, f'{B}["k"]')
+        + moved(f'{B}["k"].{T}.r', f"{C}.{T}.r"),
+        (resource(f"{A}.{T}.r"),),
+        (frozenset({B, C}),),
+        {A: C},
+        (0, 1),
+        {0: B, 1: C},
+    ),
     "settled": Case(call("b") + moved(A, B), (resource(f"{B}.{T}.r"),), used=(), owners={0: B}),
     "a swap": Case(
         call("a") + call("b") + moved(A, B) + moved(B, A),
