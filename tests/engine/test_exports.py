@@ -189,6 +189,10 @@ module "many" {
   source = "./a"
   count  = 2
 }
+module "keyed" {
+  source   = "./a"
+  for_each = toset(["x"])
+}
 module "whole" { source = "./a" }
 module "asked" { source = "./a" }
 module "unread" { source = "./a" }
@@ -205,7 +209,7 @@ data "terraform_remote_state" "data" {
 module "reader" {
   source = "./b"
   in = [
-    module.one.id, module.one.other, module.many[0].id, module.whole, module.whole.id, try(module.asked.none, null),
+    module.one.id, module.one.other, module.many[0].id, module.keyed["x"].id, module.whole, module.whole.id, try(module.asked.none, null),
     terraform_data.single.output, terraform_data.single.id, terraform_data.maybe["x"].id,
     data.terraform_remote_state.data.outputs.x,
   ]
@@ -220,6 +224,7 @@ def test_what_a_batch_records() -> None:
     assert exports.outputs_of(graph, [*graph.units, "removed"]) == {
         "data.terraform_remote_state.data": ("outputs",),
         "module.asked": (None,),
+        "module.keyed": (None,),
         "module.many": (None,),
         "module.one": ("id", "other"),
         "module.whole": (None,),
@@ -261,14 +266,19 @@ module "b" {
   in     = module.a.id
 }
 output "whole" { value = ephemeralasnull(module.a) }
+ephemeral "t" "n" {}
 """
     root = {"main.tf": main, "e/main.tf": giving, **SIMPLE}
     graph = graph_of(root)
     unit = graph.owner["module.a"]
-    state = Place(tmp_path / "a").cut(root, cut(graph, {unit}, {})).apply(VARIABLES)
+    named = replace(graph, exports={"module.a": frozenset({"id", "token"}), "ephemeral.t.n": frozenset({"x"})})
+    assert exports.attributes_of(named, "module.a") == ("id",)
+    assert exports.attributes_of(named, "ephemeral.t.n") == ()
+    # units that hand over ephemeral values are merged; were they not, still nothing would be written down
+    whole = replace(graph, exports={"module.a": frozenset({None})})
+    state = Place(tmp_path / "a").cut(root, cut(whole, {unit}, {}, record=True)).apply(VARIABLES)
     assert b"s3cret" not in exact.dumps(state)
-    got = exports.recorded(graph, {unit}, state)["module.a"]
-    assert None not in got or got[None].value == {"id": ANY, "token": None}
+    assert exports.recorded(whole, {unit}, state)["module.a"][None].value == {"id": ANY, "token": None}
 
 
 def test_what_is_missing_is_named() -> None:

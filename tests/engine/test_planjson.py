@@ -52,7 +52,7 @@ def test_unknown_values_are_unknown_and_their_marks_stay(tmp_path: Path) -> None
     assert both(tmp_path / "secret", "sensitive(terraform_data.x.id)")[0] == Export("dynamic", None, True, True)
 
 
-@pytest.mark.parametrize("value", ["[1]", "{}", "null", "tolist([])", '{ a = terraform_data.x.id, b = toset(["x"]) }'])
+@pytest.mark.parametrize("value", ["[1]", "{}", "null", "tolist([])"])
 def test_what_could_be_of_several_types_is_refused(tmp_path: Path, value: str) -> None:
     by_json, _ = both(tmp_path, value)
     assert "module.a.o cannot be told" in by_json
@@ -65,3 +65,9 @@ def test_what_did_not_change_is_what_it_was() -> None:
         assert planjson.planned(graph, {"module.a"}, document, {"module.a": {"o": known}}) == {"module.a": {"o": known}}
         with pytest.raises(ExportError, match=r"module\.a\.o"):
             planjson.planned(graph, {"module.a"}, document, {})
+
+
+def test_what_is_known_in_part_is_refused(tmp_path: Path) -> None:
+    known = Export(["object", {"a": "string", "b": ["set", "string"]}], {"a": "", "b": []})
+    by_json, _ = both(tmp_path, '{ a = terraform_data.x.id, b = toset(["x"]) }', known)
+    assert "parts of it are not known yet" in by_json
