@@ -71,7 +71,7 @@ class _Reader:
 
     def block(self, kind: str, labels: tuple[str, ...], body: _Object, bound: frozenset[str]) -> Block:
         if kind == "dynamic":
-            bound = bound | {str(dict(body).get("iterator", labels[0]))}
+            bound = bound | {str(dict(body).get("iterator", *labels[:1]))}
         known = {} if kind in _FLAT else _INNER | _INSIDE.get(kind, {})
         attributes: dict[str, Attribute] = {}
         blocks: list[Block] = []
