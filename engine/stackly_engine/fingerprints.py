@@ -73,6 +73,7 @@ class _Reader:
         self._modules: dict[int, _Module] = {}
         self._trees: dict[tuple[str, ...], dict[str, str]] = {}
         self._tokens: dict[str, str] = {}
+        self._directories = {key: call.directory for key, call in self.configuration.calls.items()}
         self._root_tree = Tree(context.trees.get(".", {}))
         self._needs = {unit: graph.needs([unit]) for unit in graph.units}
         owners = {
@@ -92,6 +93,7 @@ class _Reader:
         data = tuple(sorted({*worldly(nodes), *(name for module in modules for name in module.data)}))
         providers = self._providers(nodes).union(*(module.providers for module in modules)) - {BUILTIN}
         unknown = sorted(address for address in providers if address not in self.context.packages)
+        readings = [(reading(nodes), "."), *((self._module(key).reading, self._directories[key]) for key in keys)]
         impure = {*impurities(nodes), *(reason for module in modules for reason in module.impure)}
         of = {
             reasons.SCHEMA: SCHEMA_ID,
@@ -100,14 +102,18 @@ class _Reader:
             **self._code(nodes),
             **self._variables(nodes),
             **self._tree(tuple(dict.fromkeys(keys))),
-            **self._files([reading(nodes)], [module.reading for module in modules]),
+            **self._files(readings),
             **{f"{reasons.PACKAGE}:{name}": self.context.packages.get(name, MISSING) for name in sorted(providers)},
         }
         return Parts(
             of=of,
             inputs=tuple(self._inputs(unit)),
             applies=self._waits(unit) if data else (),
-            impure=(*sorted(impure), *(f"no package hash of {address}" for address in unknown)),
+            impure=(
+                *sorted(impure),
+                *(f"no package hash of {address}" for address in unknown),
+                *(("files beside the root",) if self._leaves(readings) else ()),
+            ),
             data=data,
         )
 
@@ -143,11 +149,11 @@ class _Reader:
 
     def _tree(self, keys: tuple[str, ...]) -> dict[str, str]:
         """Every file below the directories of these calls; tokens of those that are only read as code."""
-        directories = tuple(sorted({self.configuration.calls[key].directory for key in keys}))
+        directories = tuple(sorted({self._directories[key] for key in keys}))
         if directories not in self._trees:
-            in_place = {self.configuration.calls[key].directory for key in keys if self._module(key).reading.in_place}
+            in_place = {self._directories[key] for key in keys if self._module(key).reading.in_place}
             as_code = {
-                posixpath.join(self.configuration.calls[key].directory, name): (key, name)
+                posixpath.join(self._directories[key], name): (key, name)
                 for key in keys
                 for name in self.configuration.modules[key].files
             }
@@ -180,21 +186,33 @@ class _Reader:
             self._tokens[place] = f"tokens:{_digest(written)}"
         return self._tokens[place]
 
-    def _files(self, own: Iterable[Reading], modules: Iterable[Reading]) -> dict[str, str]:
-        """Files of the root that are read by a path one can tell; else the whole source."""
+    def _files(self, readings: Iterable[tuple[Reading, str]]) -> dict[str, str]:
+        """Files of the root that code in a directory reads by a path one can tell; else the whole source."""
         found: dict[str, str] = {}
-        for one, in_root in (*((one, True) for one in own), *((one, False) for one in modules)):
-            if one.anywhere or (in_root and one.own):
+        for one, directory in readings:
+            if one.anywhere or (one.own and directory == "."):
                 found[f"{reasons.FILE}:."] = self.context.source
             for how, path in one.paths:
-                found |= self._file(how, path) if in_root or how is not How.OWN else {}
+                found |= self._file(how, path, directory)
         return dict(sorted(found.items()))
 
-    def _file(self, how: How, path: str) -> dict[str, str]:
-        digest = self._root_tree.find(path) if path else None
+    def _file(self, how: How, path: str, directory: str) -> dict[str, str]:
+        place = _place(how, path, directory)
+        if place is None:
+            return {}
+        if _is_beside(place):
+            return {f"{reasons.FILE}:.": self.context.source}
+        digest = self._root_tree.find(place)
         if digest is None and how is How.TEXT:
             return {}
-        return {f"{reasons.FILE}:{posixpath.normpath(path)}": digest or MISSING_FILE}
+        return {f"{reasons.FILE}:{place}": digest or MISSING_FILE}
+
+    def _leaves(self, readings: Iterable[tuple[Reading, str]]) -> bool:
+        """Whether code reads what is no part of the source."""
+        return not self.context.beside and any(
+            one.beside or any(_is_beside(_place(how, path, directory) or "") for how, path in one.paths)
+            for one, directory in readings
+        )
 
     def _providers(self, nodes: Iterable[Node]) -> frozenset[str]:
         nodes = list(nodes)
@@ -215,6 +233,19 @@ class _Reader:
 
 
 MISSING_FILE = "no file"
+
+
+def _place(how: How, path: str, directory: str) -> str | None:
+    """A constant path from the root; None for one that is empty, or that stays in a module's own tree."""
+    if how is not How.OWN:
+        return posixpath.normpath(path) if path else None
+    if directory != "." and ".." not in path.split("/"):
+        return None
+    return posixpath.normpath(posixpath.join(directory, path))
+
+
+def _is_beside(place: str) -> bool:
+    return place == ".." or place.startswith("../")
 
 
 def _by_function(nodes: Iterable[Node], about: ModuleProviders) -> frozenset[str]:

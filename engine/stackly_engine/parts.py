@@ -30,6 +30,7 @@ class Context:
     variables: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     trees: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    beside: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from stackly_engine.source import Node
 
 # Names made of the path (`basename(path.cwd)`) read no file: a checkout lies at one path on every run.
 _NAMING = re.compile(r"\bbasename\(\s*(?:abspath\(\s*)?path\.(?:cwd|root|module)\s*\)?\s*\)")
-_ELSEWHERE = re.compile(r"\bpath\.(?:root|cwd)\b|\babspath\s*\(|\.\./")
+_ELSEWHERE = re.compile(r"\bpath\.(?:root|cwd)\b|\babspath\s*\(")
+_UP = re.compile(r"\.\./")
 _OWN = re.compile(r"\bpath\.module\b")
 _CALL = re.compile(rf"\b{READERS}\s*\(\s*(.)", re.DOTALL)
 _SET = re.compile(r"\bfileset\s*\(\s*(.)", re.DOTALL)
@@ -35,11 +36,15 @@ class How(StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """What code reads: constant paths; `anywhere` that nobody can tell; `own` its directory, by no constant path."""
+    """What code reads: constant paths; `anywhere` that nobody can tell; `own` its directory, by no constant path.
+
+    `beside` says that a path that is not constant goes up, so that it may leave the root; constant ones may too.
+    """
 
     paths: frozenset[tuple[How, str]]
     anywhere: bool
     own: bool
+    beside: bool
 
     @property
     def in_place(self) -> bool:
@@ -50,14 +55,16 @@ class Reading:
 def reading(nodes: Iterable[Node]) -> Reading:
     """What all these nodes read."""
     paths: set[tuple[How, str]] = set()
-    anywhere = own = False
+    anywhere = own = beside = False
     for node in nodes:
         for text in texts(node):
             cleaned = _NAMING.sub("", text)
             paths.update(_paths(cleaned))
-            anywhere = anywhere or _is_anywhere(cleaned)
-            own = own or _OWN.search(_CONSTANT.sub("", cleaned)) is not None
-    return Reading(frozenset(paths), anywhere, own)
+            varying = _CONSTANT.sub("", cleaned)
+            beside = beside or _UP.search(varying) is not None
+            anywhere = anywhere or beside or _is_anywhere(cleaned)
+            own = own or _OWN.search(varying) is not None
+    return Reading(frozenset(paths), anywhere, own, beside)
 
 
 def _paths(text: str) -> Iterator[tuple[How, str]]:

@@ -175,6 +175,7 @@ def test_a_module_that_reads_its_own_files_counts_byte_by_byte() -> None:
         ('file("${var.env}/b.txt")', "file:."),
         ('file("${path.module}/${var.env}")', "file:."),
         ('file("../other/x")', "file:."),
+        ('file("x/../a/b.txt")', "file:a/b.txt"),
         ("fileset(path.module, var.env)", "file:."),
         ("path.root", "file:."),
         ("path.cwd", "file:."),
@@ -285,3 +286,30 @@ def test_five_hundred_modules_take_little_time() -> None:
     found = all_parts(graph, context)
     assert len(found) == 501
     assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize(
+    ("value", "leaves"),
+    [
+        ('file("../x")', True),
+        ('"../x"', True),
+        ('"${path.module}/../x"', True),
+        ('"${var.env}/../x"', True),
+        ('"a/../b"', False),
+        ("path.root", False),
+        ("file(var.env)", False),
+    ],
+)
+def test_what_lies_beside_the_root_must_be_part_of_the_source(value: str, leaves: bool) -> None:
+    files = {**FILES, "more.tf": FILES["more.tf"].replace('"lone"\n}', f"{value}\n}}")}
+    expected = ("files beside the root",) if leaves else ()
+    assert of(files)["root.terraform_data.lone"].impure == expected
+    assert of(files, beside=True)["root.terraform_data.lone"].impure == ()
+
+
+def test_a_module_may_read_files_of_the_root_above_it() -> None:
+    code = FILES["modules/vpc/main.tf"] + 'locals {\n  z = file("${path.module}/../../a/b.txt")\n}\n'
+    files = {**FILES, "a/b.txt": "1", "modules/vpc/main.tf": code}
+    assert of(files)["module.vpc"].impure == ()
+    assert moved(of(files), of({**files, "a/b.txt": "2"})) == {"module.vpc": ["file: a/b.txt"]}
+    assert moved(of(files), of({**files, "c": "2"})) == {}
