@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from stackly_engine.exact import FormatError
@@ -41,6 +42,7 @@ class Segment:
 Address = tuple[Segment, ...]
 
 
+@lru_cache(maxsize=1 << 16)  # the addresses of a state are asked for again and again
 def parse(text: str) -> Address:
     """The segments of an address as Terraform prints it or as a moved block says it; FormatError for anything else."""
     parts = list(_parts(text))
