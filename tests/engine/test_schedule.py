@@ -220,6 +220,28 @@ def test_a_whole_run_takes_the_skipped_units_along() -> None:
     assert dispatch.ready() == ()
 
 
+def test_a_skipped_unit_that_runs_along_wakes_what_was_skipped_below_it() -> None:
+    edges = {**CHAIN, "d": set()}
+    planning = Planning(with_code(settled_facts(plain_graph(edges)), "d"))
+    assert planning.statuses["b"] is Status.SKIPPED
+    planning.start(["a", "d"])
+    assert planning.maybe() == {"b", "c"}
+    planning.planned("d", {}, changes=True)
+    planning.planned("a", {("a", "id"): "other"}, changes=False)
+    assert shown(planning) == {"a": "together: d", "b": "input: a.id", "d": "code: main.tf"}
+
+
+def test_a_skipped_unit_cannot_run_along_once_what_needs_it_was_started() -> None:
+    edges = {**CHAIN, "d": set()}
+    planning = Planning(with_code(settled_facts(plain_graph(edges)), "b", "d"))
+    planning.start(["b"])
+    assert not planning.ready(["a", "d"])
+    planning.planned("b", {("b", "id"): digest_of("b")}, changes=False)
+    assert not planning.ready(["a", "d"])
+    assert planning.reopen(["a"]) == {"a", "b", "c"}
+    assert planning.ready(["a", "b", "d"])
+
+
 def test_deciding_two_thousand_units_takes_little_time() -> None:
     edges = {f"u{i:04d}": {f"u{i - 1:04d}", f"u{i // 2:04d}"} - {f"u{i:04d}"} if i else set() for i in range(2000)}
     graph = plain_graph(edges)
