@@ -16,7 +16,6 @@ from stackly_engine.command.project import Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
-from stackly_engine.dependencies import dependencies
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
 from stackly_engine.exports import Recorded, from_document
@@ -48,18 +47,34 @@ class Options:
     price: Price = field(default_factory=Price)
 
 
-def initialized(shell: Shell, store: Store) -> None:
-    """Run `init` when modules or providers are not installed as the code asks; a kept digest says whether they are."""
+def initialized(shell: Shell, store: Store) -> bool:
+    """Run `init` when modules or providers are not installed as the code asks; True when it was run.
+
+    A kept digest says whether they are.
+    """
     project = shell.project
     asked = _asked(project)
     ready = (project.root / ".terraform").is_dir() and store.facts().get("init", b"").decode() == asked
     if ready:
-        return
+        return False
     done = shell.run(project.root, "init", "-input=false", "-no-color", "-backend=false")
     if done.code:
         raise ToolError(done.output.strip())
     fresh = Project(project.root, project.product)
     store.learn(facts={"init": _asked(fresh).encode()})
+    return True
+
+
+def settled_key(shell: Shell, store: Store, options: Options) -> str:
+    """A digest of every byte that decides what runs; empty when the run is asked to do more than what is due."""
+    if options.replace or options.refresh:
+        return ""
+    key = store.facts().get("key", b"")
+    root = shell.project.root
+    path = statefile.path_of(root, shell.terraform_workspace)
+    digest = hashlib.sha256(path.read_bytes() if path.exists() else b"")
+    digest.update(repr(sorted(vars(context(shell, key)).items())).encode() if key else b"")
+    return digest.hexdigest() if key else ""
 
 
 def known(shell: Shell, store: Store, options: Options) -> Known:
@@ -73,7 +88,7 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     found = routes(graph, document)
     replace = replaced(graph, document, options.replace)
     return Known(
-        hands=LocalHands(shell, store), graph=graph, dependencies=dependencies(project.configuration),
+        hands=LocalHands(shell, store), graph=graph,
         parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
         price=options.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
         records={unit: Record.from_bytes(data) for unit, data in store.records().items()},

@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         found = tool.find(options.tool)
         with session(options.directory, found, processes, Given(tuple(options.variables or ()))) as one:
+            if options.run in {plan, apply} and (skipped := one.unchanged(_options(options))) is not None:
+                sys.stdout.write(showing.nothing(skipped, as_json=options.json))
+                return OK
+            one.prepare()
             run: Callable[[Session, argparse.Namespace], int] = options.run
             return run(one, options)
     except (ToolError, ValueError) as error:

@@ -4,13 +4,13 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from stackly_engine import slices
 from stackly_engine.command import inspection, statefile
 from stackly_engine.command.batch import Shell
-from stackly_engine.command.inspection import Options
+from stackly_engine.command.inspection import Options, settled_key
 from stackly_engine.command.project import OWN, Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import Processes, Tool, ToolError, environment
@@ -24,28 +24,55 @@ from stackly_engine.source import Kind, Whole
 _REMOTE = frozenset({"backend", "cloud"})
 
 
-@dataclass(frozen=True)
 class Session:
     """A root that is being worked on; one at a time, held by a lock that dies with the process."""
 
-    shell: Shell
-    store: Store
+    def __init__(self, shell: Shell, store: Store) -> None:
+        self.shell, self.store = shell, store
+        self._prepared = False
 
     @property
     def project(self) -> Project:
         return self.shell.project
 
+    def unchanged(self, options: Options) -> int | None:
+        """How many units a run would skip, when every byte is as it was when all of them were; None: look closer.
+
+        Nothing is parsed and nothing started. Units that always run, or after some time, leave no such mark.
+        """
+        found = self.store.facts().get("settled", b"").decode()
+        key, _, units = found.partition(" ")
+        return int(units) if key and key == settled_key(self.shell, self.store, options) else None
+
+    def prepare(self) -> None:
+        """Install what the code asks for; once."""
+        if self._prepared:
+            return
+        self._prepared = True
+        if inspection.initialized(self.shell, self.store):
+            self.shell = replace(self.shell, project=Project(self.project.root, self.project.product))
+
     def known(self, options: Options) -> Known:
         """Read everything; `whole` of the configuration must be empty."""
+        self.prepare()
         return inspection.known(self.shell, self.store, options)
 
     def plan(self, options: Options) -> tuple[Known, Chain]:
         known = self.known(options)
-        return known, plan_chain(known)
+        chain = plan_chain(known)
+        if not chain.pieces and not chain.errors:
+            self.settled(options, len(known.graph.units))
+        return known, chain
+
+    def settled(self, options: Options, units: int) -> None:
+        """Leave the mark that all units are skipped as things are."""
+        key = settled_key(self.shell, self.store, options)
+        self.store.learn(facts={"settled": f"{key} {units}".encode() if key else b""})
 
     @property
     def whole(self) -> tuple[Whole, ...]:
         """Why this root cannot be cut; empty when it can."""
+        self.prepare()
         return self.project.configuration.whole
 
 
@@ -53,19 +80,17 @@ class Session:
 def session(
     root: Path, tool: Tool, processes: Processes, given: Given = NONE, outer: Mapping[str, str] | None = None
 ) -> Iterator[Session]:
-    """Lock the root, take in what an earlier process left behind, initialize it."""
+    """Lock the root and take in what an earlier process left behind."""
     root = root.resolve()
     if not root.is_dir():
         raise ToolError(f"{root} is no folder")
     env = environment(os.environ if outer is None else outer)
-    project = Project(root, tool.product)
-    shell = Shell(project, tool, processes, env, given)
+    shell = Shell(Project(root, tool.product), tool, processes, env, given)
     with _locked(root):
         store = Store(root)
         try:
             _absorb(shell, store)
-            inspection.initialized(shell, store)
-            yield Session(Shell(Project(root, tool.product), tool, processes, env, given), store)
+            yield Session(shell, store)
         finally:
             store.close()
 

@@ -89,6 +89,15 @@ def _told(decision: Decision) -> dict[str, object]:
     return {"run": decision.run, "reasons": [str(reason) for reason in decision.reasons]}
 
 
+def nothing(skipped: int, *, as_json: bool) -> str:
+    """Every byte is as it was when all units were skipped."""
+    if as_json:
+        return (
+            json.dumps({"units": {}, "skipped": skipped, "batches": [], "errors": [], "together": []}, indent=2) + "\n"
+        )
+    return f"nothing changed; {skipped} units skipped\n"
+
+
 def chain(of: Chain, *, as_json: bool) -> str:
     """The plan of the whole chain, by unit."""
     return _as_json(of) if as_json else "".join(_chain_lines(of))

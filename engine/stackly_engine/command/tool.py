@@ -1,6 +1,7 @@
 """Terraform or OpenTofu as a process: which one, which version, one command in one folder."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from stackly_engine import exact
 from stackly_engine.source import Product
 
 # Set by Terraform's own automation or by an outer run: they would change what our commands do or where they look.
+_VERSION = re.compile(r"(Terraform|OpenTofu) v(\S+)")
 FOREIGN = ("TF_CLI_ARGS", "TF_DATA_DIR", "TF_INPUT", "TF_WORKSPACE")
 
 
@@ -100,17 +101,9 @@ def environment(outer: Mapping[str, str]) -> dict[str, str]:
 
 
 def _asked(path: str) -> Tool:
-    done = subprocess.run(
-        [path, "version", "-json"], capture_output=True, env=environment(os.environ), check=False, timeout=60
-    )
-    try:
-        said = exact.loads(done.stdout)
-        version = str(said["terraform_version"])
-    except (ValueError, KeyError, TypeError):
-        raise ToolError(f"{path} does not answer `version -json` as Terraform and OpenTofu do") from None
-    return Tool(path, _product(path), version)
-
-
-def _product(path: str) -> Product:
+    """Asked each time: behind one path may be a shim that takes another version in another folder."""
     done = subprocess.run([path, "version"], capture_output=True, env=environment(os.environ), check=False, timeout=60)
-    return Product.TOFU if done.stdout.startswith(b"OpenTofu") else Product.TERRAFORM
+    found = _VERSION.match(done.stdout.decode(errors="replace"))
+    if found is None:
+        raise ToolError(f"{path} does not answer `version` as Terraform and OpenTofu do")
+    return Tool(path, Product.TOFU if found[1] == "OpenTofu" else Product.TERRAFORM, found[2])

@@ -35,10 +35,8 @@ class Piece:
 
     @property
     def stands_in(self) -> bool:
-        """Whether the plan holds a resource of ours, in place of a value not known yet: such a plan is never applied."""
-        changes = self.document.get("resource_changes") or []
-        prefix = self.planned.cut.prefix if self.planned is not None else ""
-        return any(change["name"].startswith(prefix) for change in changes)
+        """Whether resources of ours stand for values that are not known yet: such a plan is never applied."""
+        return self.planned is not None and self.planned.cut.preview
 
 
 @dataclass(frozen=True)

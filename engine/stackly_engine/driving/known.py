@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from stackly_engine.dependencies import Dependencies
+from stackly_engine.dependencies import Dependencies, dependencies
 from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of
 from stackly_engine.fingerprints import Parts
@@ -23,7 +24,6 @@ class Known:
 
     hands: Hands
     graph: Graph
-    dependencies: Dependencies
     parts: Mapping[str, Parts]
     key: bytes
     routes: Routes
@@ -37,6 +37,11 @@ class Known:
     forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: bool = False
+
+    @cached_property
+    def dependencies(self) -> Dependencies:
+        """Terraform's own graph below the units; only asked for when something is applied or destroyed."""
+        return dependencies(self.graph.configuration)
 
     @property
     def facts(self) -> Facts:
