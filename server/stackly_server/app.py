@@ -62,6 +62,7 @@ from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
 from stackly_server.runs.settling import SERVE, SettleService
+from stackly_server.runs.unit_records import UnitRecordService
 from stackly_server.runs.workflow import ApplyWorkflow, PlanWorkflow
 from stackly_server.stacks.rpc import StackServicer
 from stackly_server.states.asking import StateRequests
@@ -134,6 +135,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
     fetching = FetchService(
         on.database, on.keys, into.blobs, into.sources, into.stacks, into.states, into.logs, into.batches
     )
+    records = UnitRecordService(on.database, into.batches, into.states, into.records)
     stacks = _together(
         StackServicer(into.stacks, into.registry, on.pages), StackSourceServicer(codes), StackRunsServicer(into.runs)
     )
@@ -151,7 +153,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
             CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys))),
         ),
         Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
-        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching)),
+        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records)),
     ]
 
 

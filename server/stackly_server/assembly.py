@@ -27,6 +27,7 @@ from stackly_server.runs.progress import Progress
 from stackly_server.runs.service import RunService
 from stackly_server.stacks.registry import Registry
 from stackly_server.stacks.service import StackService
+from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
 
@@ -73,6 +74,7 @@ class Rooms:
     blobs: DirectoryBlobs
     repositories: Repositories
     states: StateService
+    records: RecordService
     logs: LogService
     policies: PolicyService
     workers: WorkerService
@@ -97,7 +99,10 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     workers = WorkerService(db, on.vault, keys, settings.trust_domain)
     stacks, registry = StackService(db, keys, states), Registry(db, hcl, states)
     progress = Progress(stacks, states, policies)
-    batches = BatchService(db, on.hub, keys, blobs, stacks, states, workers, progress, settings.lease_seconds)
+    records = RecordService(db, keys)
+    batches = BatchService(
+        db, on.hub, keys, blobs, stacks, states, records, workers, progress, settings.lease_seconds
+    )  # fmt: skip
     runs = RunService(db, on.hub, keys, stacks, states, workers, progress)
     sources = Sources(db, repositories, settings.mirrors_dir, roots)
     follower = Follower(sources, registry)
@@ -105,7 +110,7 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     warming = asyncio.create_task(hcl.warm())  # its grammar takes a second to build: not at the first push
     try:
         yield Rooms(
-            hcl, blobs, repositories, states, logs, policies, workers, stacks, registry, sources, follower, progress, batches,
+            hcl, blobs, repositories, states, records, logs, policies, workers, stacks, registry, sources, follower, progress, batches,
             runs, git,
         )  # fmt: skip
     finally:

@@ -12,6 +12,11 @@ LOG_TEXT_BYTES = 64 * 1024
 RUN_LOG_BYTES = 1024**3
 STATE_BYTES = 256 * 1024**2
 PLAN_BYTES = 256 * 1024**2
+RECORD_BYTES = 1024**2  # of one unit's record; on the wire too (UnitRecord)
+EXPORTS_BYTES = 2 * 1024**2  # of what other units read of one unit; on the wire too
+RECORDS_CALL_BYTES = 3 * 1024**2  # of all records and exports of one call: below MESSAGE_BYTES
+RECORDS_STATE_BYTES = 256 * 1024**2  # of all units of a stack state
+UNIT_CHARACTERS = 512
 WEBHOOK_BYTES = 25 * 1024**2
 MESSAGE_BYTES = 4 * 1024**2
 

@@ -308,7 +308,7 @@ class RunStep(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[RunStepKind, str]] = ..., status: _Optional[_Union[RunStepStatus, str]] = ..., plan_number: _Optional[int] = ..., batch: _Optional[str] = ..., slices: _Optional[_Iterable[str]] = ..., worker: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("name", "number", "digest", "summary", "output_changes", "engine", "commit", "serial", "created_at")
+    __slots__ = ("name", "number", "digest", "summary", "output_changes", "engine", "commit", "serial", "created_at", "units", "whole_reasons")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -318,6 +318,8 @@ class Plan(_message.Message):
     COMMIT_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     number: int
     digest: str
@@ -327,7 +329,23 @@ class Plan(_message.Message):
     commit: str
     serial: int
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., digest: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., output_changes: _Optional[_Iterable[_Union[OutputChange, _Mapping]]] = ..., engine: _Optional[str] = ..., commit: _Optional[str] = ..., serial: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    units: _containers.RepeatedCompositeFieldContainer[PlanUnit]
+    whole_reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., digest: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., output_changes: _Optional[_Iterable[_Union[OutputChange, _Mapping]]] = ..., engine: _Optional[str] = ..., commit: _Optional[str] = ..., serial: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., units: _Optional[_Iterable[_Union[PlanUnit, _Mapping]]] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class PlanUnit(_message.Message):
+    __slots__ = ("unit", "run", "reasons", "batch", "deferred")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    run: bool
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    batch: int
+    deferred: bool
+    def __init__(self, unit: _Optional[str] = ..., run: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., batch: _Optional[int] = ..., deferred: _Optional[bool] = ...) -> None: ...
 
 class OutputChange(_message.Message):
     __slots__ = ("output", "action", "before_json", "after_json", "after_unknown")
@@ -344,7 +362,7 @@ class OutputChange(_message.Message):
     def __init__(self, output: _Optional[str] = ..., action: _Optional[str] = ..., before_json: _Optional[str] = ..., after_json: _Optional[str] = ..., after_unknown: _Optional[bool] = ...) -> None: ...
 
 class ResourceChange(_message.Message):
-    __slots__ = ("address", "previous_address", "module", "type", "provider", "actions", "deposed", "attributes", "replace_paths", "import_id")
+    __slots__ = ("address", "previous_address", "module", "type", "provider", "actions", "deposed", "attributes", "replace_paths", "import_id", "unit")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MODULE_FIELD_NUMBER: _ClassVar[int]
@@ -355,6 +373,7 @@ class ResourceChange(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     REPLACE_PATHS_FIELD_NUMBER: _ClassVar[int]
     IMPORT_ID_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
     address: str
     previous_address: str
     module: str
@@ -365,7 +384,8 @@ class ResourceChange(_message.Message):
     attributes: _containers.RepeatedCompositeFieldContainer[AttributeChange]
     replace_paths: _containers.RepeatedScalarFieldContainer[str]
     import_id: str
-    def __init__(self, address: _Optional[str] = ..., previous_address: _Optional[str] = ..., module: _Optional[str] = ..., type: _Optional[str] = ..., provider: _Optional[str] = ..., actions: _Optional[_Iterable[str]] = ..., deposed: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., replace_paths: _Optional[_Iterable[str]] = ..., import_id: _Optional[str] = ...) -> None: ...
+    unit: str
+    def __init__(self, address: _Optional[str] = ..., previous_address: _Optional[str] = ..., module: _Optional[str] = ..., type: _Optional[str] = ..., provider: _Optional[str] = ..., actions: _Optional[_Iterable[str]] = ..., deposed: _Optional[str] = ..., attributes: _Optional[_Iterable[_Union[AttributeChange, _Mapping]]] = ..., replace_paths: _Optional[_Iterable[str]] = ..., import_id: _Optional[str] = ..., unit: _Optional[str] = ...) -> None: ...
 
 class AttributeChange(_message.Message):
     __slots__ = ("path", "before_json", "after_json", "after_unknown", "sensitive")

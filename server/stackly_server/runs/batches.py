@@ -5,6 +5,7 @@ import base64
 import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from stackly_server.runs.progress import Progress
 from stackly_server.runs.submitted import SubmittedPlan
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import NewState, Refusal
+from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
 
@@ -37,7 +39,7 @@ class BatchService:
 
     def __init__(
         self, db: Database, hub: Hub, keys: Keys, blobs: Blobs, stacks: StackService, states: StateService,
-        workers: WorkerService, progress: Progress, lease_seconds: int,
+        records: RecordService, workers: WorkerService, progress: Progress, lease_seconds: int,
     ) -> None:  # fmt: skip
         self._db = db
         self._hub = hub
@@ -45,6 +47,7 @@ class BatchService:
         self._blobs = blobs
         self._stacks = stacks
         self._states = states
+        self._records = records
         self._workers = workers
         self._progress = progress
         self._lease_seconds = lease_seconds
@@ -132,14 +135,16 @@ class BatchService:
                 await store.insert_changes(tx.conn, tx.account_id, run.id, batch.plan_number, shown)
         return digest
 
-    async def start_apply(self, subject: Subject, start_token: UUID) -> None:
-        """Commits that the apply begins: once for a plan, whoever asks."""
+    async def start_apply(self, subject: Subject, start_token: UUID, units: Collection[str] = ()) -> None:
+        """Commits that the apply begins: once for a plan, whoever asks. The records of its units (none: all) are cleared."""
         async with self._db.transaction(subject) as tx:
             run, state, batch = await self.held(tx.conn, subject, lock=True)
             if run.status not in {Status.APPLY_QUEUED, Status.APPLYING}:
                 raise Conflict("LEASE_LOST", "The run is not to be applied any more.", status=run.status.value)
             if not await batch_store.start(tx.conn, tx.account_id, batch, start_token):
                 raise NotNow("ALREADY_STARTED", "This plan is being applied, or was.")
+            if batch.apply_started_at is None:  # a repeated call finds records of its own
+                await self._records.clear(tx, state.id, units)
             if run.status is Status.APPLY_QUEUED:
                 await self._progress.step(tx, run, state, Status.APPLYING)
         crash_point("api.start_apply.after_commit")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -19,8 +20,10 @@ from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.model import Outcome
 from stackly_server.runs.ports import Lease
 from stackly_server.runs.submitted import SubmittedPlan
+from stackly_server.runs.unit_records import UnitRecordService
 from stackly_server.runs.wire import timestamp
 from stackly_server.sealing import DataKey
+from stackly_server.states.model import UnitRecord
 
 _OUTCOMES = {
     tasks_pb2.BATCH_OUTCOME_SUCCEEDED: Outcome.SUCCEEDED,
@@ -74,9 +77,10 @@ class WorkerTaskServicer:
 class RunnerServicer:
     """RunnerService: what runners ask and hand in."""
 
-    def __init__(self, batches: BatchService, fetching: FetchService) -> None:
+    def __init__(self, batches: BatchService, fetching: FetchService, records: UnitRecordService) -> None:
         self._batches = batches
         self._fetching = fetching
+        self._records = records
 
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
         spec = await self._fetching.spec(call)
@@ -142,8 +146,19 @@ class RunnerServicer:
         return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
 
     async def StartApply(self, request: runner.StartApplyRequest, call: Subject) -> runner.StartApplyResponse:
-        await self._batches.start_apply(call, UUID(request.start_token))
+        await self._batches.start_apply(call, UUID(request.start_token), request.units)
         return runner.StartApplyResponse()
+
+    async def FetchRecords(
+        self, _request: runner.FetchRecordsRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchRecordsResponse]:
+        for record in await self._records.read(call):
+            yield runner.FetchRecordsResponse(record=runner.UnitRecord(**asdict(record)))
+
+    async def WriteRecords(self, request: runner.WriteRecordsRequest, call: Subject) -> runner.WriteRecordsResponse:
+        records = [UnitRecord(one.unit, one.generation, one.record, one.exports) for one in request.records]
+        await self._records.write(call, records)
+        return runner.WriteRecordsResponse()
 
     async def WriteState(
         self, requests: AsyncIterator[runner.WriteStateRequest], call: Subject

@@ -59,6 +59,26 @@ class NewState:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitRecord:
+    """What is kept of a unit's last apply, opened: `record` is empty once it was cleared. `exports` may be secret."""
+
+    unit: str
+    generation: int
+    record: bytes
+    exports: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A row of `unit_records`: sealed, None for nothing."""
+
+    unit: str
+    generation: int
+    record: bytes | None
+    exports: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """A root output: its value as JSON text."""
 

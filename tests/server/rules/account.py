@@ -12,14 +12,14 @@ from api import Metadata, Tenant
 from git_repos import Repo
 from machines import Machine
 from server.rules.calls import ask
-from server.rules.materials import CLAIM, answered, plan, policy, state, webhook
+from server.rules.materials import CLAIM, answered, plan, policy, record, state, webhook
 from server.rules.place import Caller, Place
 from server.rules.tables import Rows
 from stackly_server.access import ROLES
 
 _APPLY = {"type": "RUN_TYPE_APPLY"}
 SUBSET = ("stacks.read", "runs.create")
-_STATES = ("calm", "done", "busy", "ready", "queued", "gone", "locked")
+_STATES = ("calm", "done", "busy", "ready", "queued", "gone", "locked", "begun")
 
 
 @dataclass(repr=False)
@@ -199,6 +199,7 @@ async def _runs(a: Account) -> None:
     await planned(a, "done", 2)
     await planned(a, "ready")
     a.tokens["apply"] = await _claim(a, "ready", "APPLY", approve=True)
+    await begun(a, "begun")
     await a.ask("RunService/CreateRun", parent=a.state("queued"), run=_APPLY)
     await a.ask("RunService/CreateRun", parent=a.state("busy"), run=_APPLY)
     a.tokens["plan"] = await _claim(a, "busy", "PLAN")
@@ -233,6 +234,16 @@ async def applied(a: Account, purpose: str) -> None:
     a.facts["state"] = {"state_serial": 2, "state_lineage": lineage}
     await ask(channel, "RunnerService/AppendRunLogs", metadata, offset=180, data=b"applying\n")
     await ask(channel, "RunnerService/FinishBatch", metadata, outcome="BATCH_OUTCOME_SUCCEEDED")
+
+
+async def begun(a: Account, purpose: str) -> None:
+    """A run whose apply has begun: one of its two units is recorded already."""
+    await planned(a, purpose)
+    a.tokens["begun"] = await _claim(a, purpose, "APPLY", approve=True)
+    metadata = Caller.run(a.tokens["begun"]).metadata
+    started = {"start_token": str(uuid4()), "units": ["module.app", "module.net"]}
+    await ask(a.place.channel, "RunnerService/StartApply", metadata, **started)
+    await ask(a.place.channel, "RunnerService/WriteRecords", metadata, records=[record("module.net", a.tenant.name)])
 
 
 async def _claim(a: Account, purpose: str, phase: str, number: int = 1, *, approve: bool = False) -> str:

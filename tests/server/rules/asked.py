@@ -11,13 +11,14 @@ from api import Metadata
 from machines import Machine
 from server.rules.account import Account
 from server.rules.calls import RPCS, Outcome, Rpc, call
-from server.rules.materials import CLAIM, plan, policy, state, webhook
+from server.rules.materials import CLAIM, plan, policy, record, state, webhook
 from server.rules.place import Caller
 
 Fields = Mapping[str, Any]
 Special = Callable[[Account, Caller], Fields | list[Message]]
 
 _APPLYING = {"RunnerService/FetchPlan", "RunnerService/StartApply", "RunnerService/WriteState"}
+_BEGUN = {"RunnerService/FetchRecords", "RunnerService/WriteRecords"}
 _RUNS = {"RunService/ListRunSteps", "RunService/TailRunLogs", "RunService/ReadRunLogs"}  # of the one that is applied
 
 
@@ -77,6 +78,8 @@ def as_itself(rpc: Rpc, a: Account, kind: str) -> Caller:
     """A caller of a kind; a worker or runner is the one whom the RPC fits."""
     if kind == "run" and rpc.name in _APPLYING:
         return Caller.run(a.tokens["apply"])
+    if kind == "run" and rpc.name in _BEGUN:
+        return Caller.run(a.tokens["begun"])
     if kind == "worker" and rpc.method.name == "VerifyCapabilities":
         return a.callers["pending"]
     return a.callers[kind]
@@ -146,6 +149,7 @@ _SPECIAL: Mapping[str, Special] = {
     "RunnerService/FinishBatch": _fixed(outcome="BATCH_OUTCOME_FAILED"),
     "RunnerService/StartApply": lambda _a, _c: {"start_token": str(uuid4())},
     "RunnerService/SubmitPlan": lambda _a, _c: plan({}),
+    "RunnerService/WriteRecords": lambda a, _c: {"records": [record("module.app", a.tenant.name)]},
     "RunnerService/WriteState": _written,
     "StackService/CreateStackState": _fixed(stack_state_id="another", stack_state={}),
     "StackService/RegisterStackCode": _fixed(repo_path="new"),

@@ -61,6 +61,11 @@ def state(serial: int, lineage: str) -> list[Any]:
     return [runner.WriteStateRequest(header=header), runner.WriteStateRequest(chunk=data)]
 
 
+def record(unit: str, exported: str) -> dict[str, Any]:
+    """What a runner keeps of a unit that was applied for the first time."""
+    return {"unit": unit, "generation": 2, "record": b"{}", "exports": exact.dumps([exported])}
+
+
 def webhook(repository_id: str, secret: str, after: str) -> tuple[bytes, Metadata]:
     """A push as a code host tells it: the body, and the headers with its signature."""
     body = json.dumps(

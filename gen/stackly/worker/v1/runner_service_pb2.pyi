@@ -18,7 +18,7 @@ class GetBatchSpecRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetBatchSpecResponse(_message.Message):
-    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key")
+    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key", "units")
     class VariablesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class GetBatchSpecResponse(_message.Message):
     LOG_OFFSET_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
     WORK_KEY_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     batch: _tasks_pb2.BatchRef
     run: str
     run_type: _runs_pb2.RunType
@@ -62,7 +63,8 @@ class GetBatchSpecResponse(_message.Message):
     log_offset: int
     slices: _containers.RepeatedScalarFieldContainer[str]
     work_key: str
-    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ...) -> None: ...
+    units: bool
+    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ..., units: _Optional[bool] = ...) -> None: ...
 
 class FetchSourceRequest(_message.Message):
     __slots__ = ()
@@ -147,7 +149,7 @@ class SubmitPlanRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[PlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., plan_file: _Optional[bytes] = ...) -> None: ...
 
 class PlanHeader(_message.Message):
-    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes")
+    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +158,7 @@ class PlanHeader(_message.Message):
     PROJECTED_SHA256_FIELD_NUMBER: _ClassVar[int]
     PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
     HAS_CHANGES_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
     engine: str
     platform: str
     tree_sha256: str
@@ -164,7 +167,8 @@ class PlanHeader(_message.Message):
     projected_sha256: str
     plan_sha256: str
     has_changes: bool
-    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ...) -> None: ...
+    whole_reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitPlanResponse(_message.Message):
     __slots__ = ("plan_digest",)
@@ -173,12 +177,46 @@ class SubmitPlanResponse(_message.Message):
     def __init__(self, plan_digest: _Optional[str] = ...) -> None: ...
 
 class StartApplyRequest(_message.Message):
-    __slots__ = ("start_token",)
+    __slots__ = ("start_token", "units")
     START_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     start_token: str
-    def __init__(self, start_token: _Optional[str] = ...) -> None: ...
+    units: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, start_token: _Optional[str] = ..., units: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartApplyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchRecordsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchRecordsResponse(_message.Message):
+    __slots__ = ("record",)
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    record: UnitRecord
+    def __init__(self, record: _Optional[_Union[UnitRecord, _Mapping]] = ...) -> None: ...
+
+class UnitRecord(_message.Message):
+    __slots__ = ("unit", "generation", "record", "exports")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    EXPORTS_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    generation: int
+    record: bytes
+    exports: bytes
+    def __init__(self, unit: _Optional[str] = ..., generation: _Optional[int] = ..., record: _Optional[bytes] = ..., exports: _Optional[bytes] = ...) -> None: ...
+
+class WriteRecordsRequest(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[UnitRecord]
+    def __init__(self, records: _Optional[_Iterable[_Union[UnitRecord, _Mapping]]] = ...) -> None: ...
+
+class WriteRecordsResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

@@ -71,6 +71,16 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.FromString,
                 _registered_method=True)
+        self.FetchRecords = channel.unary_stream(
+                '/stackly.worker.v1.RunnerService/FetchRecords',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsResponse.FromString,
+                _registered_method=True)
+        self.WriteRecords = channel.unary_unary(
+                '/stackly.worker.v1.RunnerService/WriteRecords',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
+                _registered_method=True)
         self.WriteState = channel.stream_unary(
                 '/stackly.worker.v1.RunnerService/WriteState',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateRequest.SerializeToString,
@@ -150,6 +160,24 @@ class RunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchRecords(self, request, context):
+        """Streams what is kept of each unit's last apply, by unit; nothing when nothing is kept.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteRecords(self, request, context):
+        """Keeps records of units that were applied: all or none. A unit must have been named by StartApply, and its generation
+        must follow the stored one. The same records again change nothing.
+        Fails with CONCURRENT_CHANGE, LEASE_LOST or LIMIT_EXCEEDED.
+        A runner may call it, for its batch, after the state that the records speak of was accepted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WriteState(self, request_iterator, context):
         """Hands in a new whole state document. Refused bytes are kept aside: accepted is then false.
         A runner may call it, for its batch.
@@ -212,6 +240,16 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.StartApply,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.SerializeToString,
+            ),
+            'FetchRecords': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchRecords,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsResponse.SerializeToString,
+            ),
+            'WriteRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteRecords,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.SerializeToString,
             ),
             'WriteState': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteState,
@@ -420,6 +458,60 @@ class RunnerService:
             '/stackly.worker.v1.RunnerService/StartApply',
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.SerializeToString,
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/FetchRecords',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/WriteRecords',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

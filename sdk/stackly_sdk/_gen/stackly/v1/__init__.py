@@ -124,6 +124,7 @@ __all__ = (
     "OutputChange",
     "Plan",
     "PlanSummary",
+    "PlanUnit",
     "Policy",
     "PolicySelector",
     "ReadRunLogsRequest",
@@ -4421,6 +4422,20 @@ class Plan(betterproto2.Message):
     When it was recorded.
     """
 
+    units: "list[PlanUnit]" = betterproto2.field(
+        10, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The units that the root was cut into, those that are skipped too, in order of name. Empty when it was planned whole.
+    """
+
+    whole_reasons: "list[str]" = betterproto2.field(
+        11, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    Why a root that was to be cut (`engine = "auto"`) was planned whole, such as `override-files: main_override.tf`.
+    """
+
 
 default_message_pool.register_message("stackly.v1", "Plan", Plan)
 
@@ -4468,6 +4483,43 @@ class PlanSummary(betterproto2.Message):
 
 
 default_message_pool.register_message("stackly.v1", "PlanSummary", PlanSummary)
+
+
+@dataclass(eq=False, repr=False)
+class PlanUnit(betterproto2.Message):
+    """
+    A unit of a plan: a module block of the root module, or a group of its resources.
+    """
+
+    unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Its name, such as `module.app` or `root.aws_vpc.main`; `outputs` for root outputs, `removed` for what is gone from the code.
+    """
+
+    run: "bool" = betterproto2.field(2, betterproto2.TYPE_BOOL)
+    """
+    Whether it was planned; false: it is as it was left, and skipped.
+    """
+
+    reasons: "list[str]" = betterproto2.field(
+        3, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    Why it was planned or skipped, the headline first: `unchanged`, `code: modules/app/main.tf`, `input: module.vpc.id`.
+    """
+
+    batch: "int" = betterproto2.field(4, betterproto2.TYPE_INT32)
+    """
+    The batch that it was planned in, from 1: units of one batch share one Terraform process. 0 when it was not planned.
+    """
+
+    deferred: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
+    """
+    Whether it can only be planned after what it needs is applied.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "PlanUnit", PlanUnit)
 
 
 @dataclass(eq=False, repr=False)
@@ -4969,6 +5021,11 @@ class ResourceChange(betterproto2.Message):
     import_id: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
     """
     The id it is imported by; empty when it is not.
+    """
+
+    unit: "str" = betterproto2.field(11, betterproto2.TYPE_STRING)
+    """
+    The unit it belongs to, such as `module.app`; empty when the root was planned whole.
     """
 
 
