@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackly.worker.v1 import tasks_pb2
+from stackly_worker.runner.batch import PLAN, VARIABLES
 from stackly_worker.runner.journal import boot_id, start_time
 from stackly_worker.runner.main import ALIVE, OUTCOME
 from stackly_worker.runner.place import write_atomically
@@ -75,9 +76,11 @@ class BatchFolder:
         return Ended(outcome, bool(note["acknowledged"]))
 
     def strip(self) -> None:
-        """Remove what Terraform printed, which is not redacted, once nobody can need it any more."""
+        """Remove what holds secrets once nobody can need it any more: what Terraform printed, the plan, the variables."""
         for journal in self.path.glob("*/argv.json"):
             shutil.rmtree(journal.parent, ignore_errors=True)
+        for secret in (PLAN, VARIABLES):
+            (self.path / secret).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

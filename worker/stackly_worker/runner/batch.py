@@ -35,6 +35,8 @@ from stackly_worker.runner.statewatch import StateVersion, read_whole
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 
 STARTED = "apply-started"
+PLAN = "plan.bin"
+VARIABLES = "variables.tfvars.json"
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ class Batch:
         return Settings(
             root=worktree.root_folder(self.place.tree, self.spec.root),
             home=self.place.home,
-            var_file=self.folder / "variables.tfvars.json",
-            plan_file=self.folder / "plan.bin",
+            var_file=self.folder / VARIABLES,
+            plan_file=self.folder / PLAN,
             mirrors=self.mirrors,
             environment=self.spec.environment,
         )
@@ -201,6 +203,8 @@ class Batch:
         argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
         rc = await session.apply(self._command(argv, environment | dict(granted), "apply"))
         version = await session.settle(self.settings.root)
+        if rc != 0:
+            await session.suspect_unwritten(version, plan_file)
         return self._applied(session, rc, version)
 
     async def _started(self, session: Session) -> Mapping[str, str]:
@@ -332,6 +336,6 @@ class Batch:
 def _last_words(outcome: Outcome) -> str:
     words = [f"\n{outcome.reason}"] if outcome.reason else []
     if outcome.suspects:
-        words.append("Begun and not seen to end; these may exist without being in the state:")
+        words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
         words += [f"  {address} ({action})" for address, action in sorted(outcome.suspects.items())]
     return "\n".join(words)

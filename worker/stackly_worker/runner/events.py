@@ -1,12 +1,13 @@
 """Terraform's machine-readable UI (`-json` lines) as a log for people, structured errors and suspects."""
 
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from stackly_engine import exact
-from stackly_worker.runner import limits
+from stackly_worker.runner import limits, unwritten
 
 # The backend is our override; to hear of "local" would only make people doubt where their state is.
 _QUIET = {"initializing_backend_message", "backend_configured_success"}
@@ -32,7 +33,8 @@ class Events:
     """What the lines read so far say. Feed whole lines; what `feed` returns is readable but not yet redacted.
 
     `suspects` are addresses whose operation began and has neither ended well nor failed cleanly: at the end of a process
-    that was killed they may exist without being in the state.
+    that was killed they may exist without being in the state. `done`: what ended well, the last of it; Terraform holds no
+    more than its parallelism of such operations before it has written them to the state.
     """
 
     terraform_version: str = ""
@@ -42,6 +44,7 @@ class Events:
     suspects: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     finished: int = 0
+    done: deque[unwritten.Done] = field(default_factory=lambda: deque(maxlen=limits.DONE))
     dump: bytes | None = None
     _dump_lines: list[bytes] | None = None
 
@@ -74,6 +77,8 @@ class Events:
         elif kind in _END:
             self.suspects.pop(address, None)
             self.finished += 1
+            if (ended := unwritten.done(hook)) is not None:
+                self.done.append(ended)
         elif kind in _FAILED:
             self.failed[address] = self.suspects.pop(address, str(hook.get("action", "")))
         elif kind == "version":

@@ -19,6 +19,7 @@ PLAN_JSON_BYTES = 512 * MIB
 ERRORS = 10
 ERROR_TEXT = 4 * KIB
 SUSPECTS = 1000
+DONE = 1000  # operations remembered that ended well: many times what Terraform has under way at a time
 
 WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output
 STOP_GRACE = 300.0  # seconds from the one SIGINT to SIGKILL

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stackly_engine import slices
-from stackly_worker.runner import limits
+from stackly_worker.runner import limits, unwritten
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.events import Events, TerraformError
 from stackly_worker.runner.journal import Journal
@@ -16,7 +16,7 @@ from stackly_worker.runner.ports import ControlPlane, LeaseLostError, Outcome, P
 from stackly_worker.runner.process import Command, Process
 from stackly_worker.runner.redact import Redactor
 from stackly_worker.runner.shipping import LogShipper, StateShipper
-from stackly_worker.runner.statewatch import StateVersion, StateWatch, newest, whole
+from stackly_worker.runner.statewatch import StateVersion, StateWatch, later, newest, whole
 from stackly_worker.runner.transcript import Transcript
 
 _SECRETS_UP_TO = limits.MIB  # bytes of a state version that is searched for new secrets while Terraform runs
@@ -119,6 +119,14 @@ class Session:
         if version is not None:
             await self.state.send_final(version)
         return version
+
+    async def suspect_unwritten(self, version: StateVersion | None, plan_file: Path) -> None:
+        """Terraform did not end well: what it said to be done, and its final state does not show, is suspect too."""
+        events = self.transcript.events
+        last = later(version, whole(events.dump) if events.dump else None)
+        document, prior = last.document if last else None, unwritten.prior_state(plan_file)
+        hidden = await asyncio.to_thread(unwritten.unwritten, tuple(events.done), document, prior)
+        events.suspects = hidden | events.suspects
 
     async def renewing(self, every: float) -> None:
         """Signs of life until cancelled; takes in what the control plane wants."""

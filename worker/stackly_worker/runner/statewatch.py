@@ -67,6 +67,11 @@ def newest(paths: Iterable[Path]) -> StateVersion | None:
     return max(found, key=lambda version: version.serial, default=None)
 
 
+def later(one: StateVersion | None, other: StateVersion | None) -> StateVersion | None:
+    """The one with the higher serial, the first of equals."""
+    return max((each for each in (one, other) if each), key=lambda version: version.serial, default=None)
+
+
 def read_whole(path: Path) -> StateVersion | None:
     """The whole state document at a path; None without, or when there is no plain file (code may have put a pipe)."""
     try:
