@@ -1,5 +1,6 @@
 """One batch through Terraform: its folder, its plan, its apply. What comes out is read, nothing is decided here."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class LocalHands:
 
     def plan(self, job: Job) -> Planned:
         """Make the folder and plan in it; the folder stays for the apply."""
-        shell = self.shell
+        shell, began = self.shell, time.monotonic()
         space = create(shell.project.root, _name(job.units))
         fill(space, shell.project.root, job.cut)
         state = space.state_file(shell.terraform_workspace)
@@ -68,6 +69,7 @@ class LocalHands:
         shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file))
         if shown.code:
             return Planned(job, {}, b"", f"the plan cannot be shown:\n{shown.output}", space)
+        space.seconds = time.monotonic() - began
         return Planned(job, exact.loads(shown.output.encode()), space.plan_file.read_bytes(), place=space)
 
     def apply(self, planned: Planned, width: int) -> Outcome:
@@ -76,7 +78,11 @@ class LocalHands:
         self.store.begin(Begun(space.folder, space.aside, planned.job.share), planned.job.units)
         each = max(1, shell.parallelism // max(1, width))
         arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(space.plan_file))
+        began = time.monotonic()
         done = shell.run(space.folder, "apply", *arguments)
+        self.store.observe(
+            len(planned.document.get("resource_changes") or []), space.seconds + time.monotonic() - began
+        )
         path = space.state_file(shell.terraform_workspace)
         left = slices.parse(path.read_bytes()) if path.exists() else None
         return Outcome(done.code == 0, done.output, left)

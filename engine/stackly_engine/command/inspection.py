@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact
+from stackly_engine import exact, slices
 from stackly_engine.command import statefile, variables
 from stackly_engine.command.batch import LocalHands, Shell
 from stackly_engine.command.project import Project
@@ -22,11 +22,12 @@ from stackly_engine.exports import Recorded, from_document
 from stackly_engine.fingerprints import Context, all_parts
 from stackly_engine.graph import Graph, build
 from stackly_engine.moves import Routes, replaced, routes
-from stackly_engine.pricing import Price
+from stackly_engine.pricing import Price, assumed, measured
 from stackly_engine.reasons import FORCED, MOVED, Reason
 from stackly_engine.records import Record
 from stackly_engine.schedule import Freshness
-from stackly_engine.source import Kind
+from stackly_engine.sizing import troubles
+from stackly_engine.source import Kind, Whole
 
 _BUILTIN = "terraform.io/builtin/terraform"  # of terraform_data and terraform_remote_state: part of the tool itself
 # Set by shells and terminals; a provider does not read them. Everything else of the environment is an input of a unit.
@@ -34,6 +35,14 @@ _OF_THE_TERMINAL = frozenset({
     "PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PS1", "SSH_TTY", "SSH_CONNECTION", "SSH_CLIENT",
     "WINDOWID", "TMUX", "TMUX_PANE", "STY", "TERM_PROGRAM", "TERM_SESSION_ID", "COLORTERM", "LS_COLORS", "HISTFILE",
 })  # fmt: skip
+
+
+class RunsWholeError(Exception):
+    """This root with this state is not cut soundly; `reasons` say why."""
+
+    def __init__(self, reasons: tuple[Whole, ...]) -> None:
+        super().__init__("this root runs whole")
+        self.reasons = reasons
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Options:
     refresh: bool = False
     workers: int = 2
     apart: bool = False  # every unit in a batch of its own, whatever that costs
-    price: Price = field(default_factory=Price)
+    price: Price | None = None  # None: as measured in this root, or assumed from its providers
 
 
 def initialized(shell: Shell, store: Store) -> bool:
@@ -80,20 +89,29 @@ def settled_key(shell: Shell, store: Store, options: Options) -> str:
 def known(shell: Shell, store: Store, options: Options) -> Known:
     """Everything that one run is made from."""
     project = shell.project
+    if project.configuration.whole:
+        raise RunsWholeError(project.configuration.whole)
     graph = build(project.configuration)
     document = statefile.load(statefile.path_of(project.root, shell.terraform_workspace), shell.tool.version)
     facts = store.facts()
     key = facts.get("key") or secrets.token_bytes(32)
     store.learn(facts={"key": key})
     found = routes(graph, document)
+    if found.unowned:
+        raise RunsWholeError(tuple(Whole("moved", f"{name} leads where no unit is") for name in found.unowned))
     replace = replaced(graph, document, options.replace)
     return Known(
         hands=LocalHands(shell, store), graph=graph,
         parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
-        price=options.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
+        price=options.price or _price(shell, store), workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
         records={unit: Record.from_bytes(data) for unit, data in store.records().items()},
         exports=_exports(store), forced=_forced(graph, document, found, replace, options), replace=replace,
     )  # fmt: skip
+
+
+def _price(shell: Shell, store: Store) -> Price:
+    runs = exact.loads(store.facts().get("runs", b"[]"))
+    return measured(((size, float(seconds)) for size, seconds in runs), assumed(dict(_packages(shell.project.root))))
 
 
 def context(shell: Shell, key: bytes) -> Context:
@@ -112,13 +130,19 @@ def context(shell: Shell, key: bytes) -> Context:
         ),
         source=project.digest,
         variables={name: _keyed(key, name.encode() + b"\0" + value) for name, value in given.items()},
-        packages={_BUILTIN: shell.tool.version, **dict(_packages(project.root))},
+        packages={_BUILTIN: shell.tool.version, **dict(_packages(project.root)), **_reattached(shell.env)},
         trees=project.trees,
     )
 
 
 def _keyed(key: bytes, data: bytes) -> str:
     return hmac.new(key, data, hashlib.sha256).hexdigest()
+
+
+def _reattached(env: Mapping[str, str]) -> dict[str, str]:
+    """Providers that already run (TF_REATTACH_PROVIDERS, as their authors do): each is the process that it is."""
+    told = exact.loads(env.get("TF_REATTACH_PROVIDERS", "{}").encode())
+    return {address: hashlib.sha256(exact.dumps(process)).hexdigest() for address, process in told.items()}
 
 
 def _packages(root: Path) -> Iterator[tuple[str, str]]:
@@ -149,16 +173,13 @@ def _forced(
         reasons.setdefault(unit, []).append(Reason(FORCED, "refresh"))
     for unit, addresses in replace.items():
         reasons.setdefault(unit, []).extend(Reason(FORCED, f"replace {address}") for address in addresses)
-    for resource in document.get("resources") or []:
-        hurt = [one for one in resource.get("instances") or [] if one.get("status") == "tainted" or "deposed" in one]
-        owner = graph.owner_of(
-            f"{resource['module']}." if resource.get("module") else f"{resource['type']}.{resource['name']}"
-        )
-        if hurt and owner is not None:
-            reasons.setdefault(owner, []).append(Reason(FORCED, f"{resource['type']}.{resource['name']} is not whole"))
+    for top, resources in slices.split_by_top(document)[1].items():
+        owner = graph.owner_of(top)
+        if owner is not None:
+            reasons.setdefault(owner, []).extend(troubles(resources))
     for block in sorted(found.used):
         reasons.setdefault(found.blocks[block], []).append(Reason(MOVED, _moved(graph, block)))
-    return {unit: tuple(items) for unit, items in reasons.items()}
+    return {unit: tuple(items) for unit, items in reasons.items() if items}
 
 
 def _moved(graph: Graph, block: str) -> str:

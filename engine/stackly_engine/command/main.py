@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stackly_engine.command import showing, tool
-from stackly_engine.command.inspection import Options
+from stackly_engine.command.inspection import Options, RunsWholeError
 from stackly_engine.command.running import Session, own_state, session
 from stackly_engine.command.tool import Processes, ToolError
 from stackly_engine.command.variables import Given
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             one.prepare()
             run: Callable[[Session, argparse.Namespace], int] = options.run
             return run(one, options)
+    except RunsWholeError as found:
+        sys.stderr.write(f"stackly-engine: this root is not cut\n{explained(found.reasons)}")
+        return ERROR
     except (ToolError, ValueError) as error:
         sys.stderr.write(f"stackly-engine: {error}\n")
         return ERROR
@@ -53,21 +56,18 @@ def _interrupted(processes: Processes) -> None:
 
 def graph(one: Session, options: argparse.Namespace) -> int:
     """Show units, edges and waves."""
-    _must_cut(one)
     sys.stdout.write(showing.graph(one.known(_options(options)).graph, "json" if options.json else options.format))
     return OK
 
 
 def cut(one: Session, options: argparse.Namespace) -> int:
     """Show the cut root of some units with what is recorded."""
-    _must_cut(one)
     sys.stdout.write(showing.cut_root(one.known(_options(options)), options.units))
     return OK
 
 
 def why(one: Session, options: argparse.Namespace) -> int:
     """Say for each unit whether it runs, and why, as far as that is known before anything is planned."""
-    _must_cut(one)
     sys.stdout.write(showing.why(one.known(_options(options)), options.units, as_json=options.json))
     return OK
 
@@ -75,9 +75,10 @@ def why(one: Session, options: argparse.Namespace) -> int:
 def plan(one: Session, options: argparse.Namespace) -> int:
     """Plan what must run."""
     own_state(one.project)
-    if one.whole:
-        return _whole_plan(one, options)
-    known, chain = one.plan(_options(options))
+    try:
+        known, chain = one.plan(_options(options))
+    except RunsWholeError as found:
+        return _whole_plan(one, options, found)
     try:
         sys.stdout.write(showing.chain(chain, as_json=options.json))
         if chain.errors:
@@ -90,10 +91,11 @@ def plan(one: Session, options: argparse.Namespace) -> int:
 def apply(one: Session, options: argparse.Namespace) -> int:
     """Plan, ask, apply; a run that was deferred in part is planned again until nothing is left or something is asked."""
     own_state(one.project)
-    if one.whole:
-        return _whole_apply(one, options)
     while True:
-        known, chain = one.plan(_options(options))
+        try:
+            known, chain = one.plan(_options(options))
+        except RunsWholeError as found:
+            return _whole_apply(one, options, found)
         try:
             code, again = _applied(known, chain, options)
         finally:
@@ -102,26 +104,21 @@ def apply(one: Session, options: argparse.Namespace) -> int:
             return code
 
 
-def _must_cut(one: Session) -> None:
-    if one.whole:
-        raise ToolError("this root is not cut\n" + explained(one.whole).rstrip())
-
-
-def _whole_plan(one: Session, options: argparse.Namespace) -> int:
+def _whole_plan(one: Session, options: argparse.Namespace, found: RunsWholeError) -> int:
     run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
     try:
         good, changes, output = run.plan()
-        sys.stdout.write(explained(one.whole) + output)
+        sys.stdout.write(explained(found.reasons) + output)
         return ERROR if not good else CHANGES if options.detailed_exitcode and changes else OK
     finally:
         run.close()
 
 
-def _whole_apply(one: Session, options: argparse.Namespace) -> int:
+def _whole_apply(one: Session, options: argparse.Namespace, found: RunsWholeError) -> int:
     run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
     try:
         good, changes, output = run.plan()
-        sys.stdout.write(explained(one.whole) + output)
+        sys.stdout.write(explained(found.reasons) + output)
         if not good or not changes:
             return OK if good else ERROR
         if not options.yes and not _confirmed():

@@ -76,7 +76,13 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
+    seen: set[str] = set()
+    for base, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(base)
+        if real in seen:
+            folders.clear()  # a link to a folder above: its files are here already
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if name not in _NO_SOURCE and not name.startswith(OWN + "-"))
         yield from (Path(base, name) for name in sorted(names) if not _written(name))
 

@@ -53,7 +53,7 @@ class Session:
             self.shell = replace(self.shell, project=Project(self.project.root, self.project.product))
 
     def known(self, options: Options) -> Known:
-        """Read everything; `whole` of the configuration must be empty."""
+        """Read everything; RunsWholeError when the root is not cut."""
         self.prepare()
         return inspection.known(self.shell, self.store, options)
 

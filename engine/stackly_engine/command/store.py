@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from stackly_engine import exact
@@ -77,6 +78,13 @@ class Store:
             row = (str(begun.folder), str(begun.aside), _share_bytes(begun.share))
             self._db.execute("insert or replace into journal values (?, ?, ?)", row)
             self._db.executemany("delete from records where unit = ?", [(unit,) for unit in units])
+
+    def observe(self, resources: int, seconds: float) -> None:
+        """What a batch cost; the last fifty are kept, from which the next run's prices come."""
+        with self._transaction():
+            row = self._db.execute("select value from facts where name = 'runs'").fetchone()
+            runs = [*exact.loads(row[0] if row else b"[]"), [resources, Decimal(f"{seconds:.3f}")]][-50:]
+            self._db.execute("insert or replace into facts values ('runs', ?)", (exact.dumps(runs),))
 
     def end(self, folder: Path) -> None:
         """After the state of a batch went into terraform.tfstate."""

@@ -14,12 +14,13 @@ _SECRET = 0o600
 _REPLACED = (".tf", ".tofu", ".tf.json", ".tofu.json")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workspace:
     """One batch's folder and, outside of it, a folder for what must not lie in a root: the plan and the values."""
 
     folder: Path
     aside: Path
+    seconds: float = 0.0  # that its plan took
 
     @property
     def plan_file(self) -> Path:

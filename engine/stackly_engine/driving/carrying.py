@@ -108,7 +108,7 @@ class Apply:
             plan = self.known.hands.plan(again)
             if plan.error:
                 return Ended(units, Fate.FAILED, plan.error, plan=plan)
-            findings = uncovered(approved.document, plan.document)
+            findings = uncovered(approved.document, plan.document, generated=plan.cut.prefix)
             if findings:
                 return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)
         if _quiet(plan.document, plan.cut.prefix) and _known(self.planned(plan)):

@@ -7,9 +7,9 @@ from typing import Any
 
 from stackly_engine import ordering
 from stackly_engine.arranging import joined
-from stackly_engine.batches import batches
 from stackly_engine.coupling import Couple, coupled
 from stackly_engine.cutting import Cut, cut
+from stackly_engine.dispatching import Dispatch
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.pending import changed, pending
@@ -17,6 +17,8 @@ from stackly_engine.driving.ports import Hands, Job, Planned
 from stackly_engine.exports import Recorded, planned, unknown_of
 from stackly_engine.records import Place
 from stackly_engine.schedule import UNKNOWN, Outcome, Planning
+from stackly_engine.sizing import sizes_of
+from stackly_engine.slices import split_by_top
 
 Units = frozenset[str]
 
@@ -102,12 +104,11 @@ class _Attempt:
         self.known, self.joined = known, joined
         self.planning = Planning(known.facts)
         self.upstream = self.planning.upstream
-        self.sizes = state.sizes(known)
+        self.dispatch = None if known.apart or joined.apart else self.dispatcher()
         self.pieces: list[Piece] = []
         self.errors: dict[tuple[str, ...], str] = {}
         self.changed: set[str] = set()
         self.again = False
-        self.started = False
 
     def run(self) -> None:
         running: dict[Future[Planned], tuple[str, ...]] = {}
@@ -128,21 +129,18 @@ class _Attempt:
             stuck = sorted(self.planning.definite())
             raise RuntimeError(f"the planning stands still before {', '.join(stuck)}; please report this root")
 
-    def startable(self) -> list[tuple[str, ...]]:
+    def dispatcher(self) -> Dispatch:
         known = self.known
-        definite = self.planning.definite()
-        if not definite:
-            return []
-        if known.apart or self.joined.apart:
-            return [units for units in self.single(definite) if self.planning.ready(units)]
-        found = batches(
-            self.upstream, definite, maybe=self.planning.maybe(), together=self.joined.sets, sizes=self.sizes,
-            price=known.price, workers=known.workers,
+        _, slices = split_by_top(known.document)
+        sizes = sizes_of(known.graph, slices)
+        return Dispatch(
+            self.planning, sizes=sizes, price=known.price, workers=known.workers, together=self.joined.sets
         )  # fmt: skip
-        if found.whole is not None and self.started:
-            hull = tuple(sorted(self.hull(definite)))
-            return [hull] if self.planning.ready(hull) else []
-        return [one.units for one in found.batches if self.planning.ready(one.units)]
+
+    def startable(self) -> list[tuple[str, ...]]:
+        if self.dispatch is not None:
+            return list(self.dispatch.ready())
+        return [units for units in self.single(self.planning.definite()) if self.planning.ready(units)]
 
     def single(self, definite: Units) -> list[tuple[str, ...]]:
         """Each unit by itself but for those that must be together."""
@@ -152,7 +150,6 @@ class _Attempt:
     def start(
         self, pool: ThreadPoolExecutor, running: dict[Future[Planned], tuple[str, ...]], units: tuple[str, ...]
     ) -> None:
-        self.started = True
         self.planning.start(units)
         if self.joined.deferred & set(units):
             self.defer(units)
@@ -199,7 +196,7 @@ class _Attempt:
             self.joined.deferred |= self.joined.tried[key]
             self.joined.sets.remove(key)
             self.again = True
-        elif len(units) > 1 and not (self.known.apart or self.joined.apart):
+        elif len(units) > 1 and self.dispatch is not None:
             self.joined.apart = self.again = True
         elif unknown:
             hull = self.hull(key | unknown)

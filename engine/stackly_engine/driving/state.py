@@ -1,6 +1,5 @@
 """The stack's state document: the part of a batch, and what a batch left of it."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -52,24 +51,3 @@ def declared(graph: Graph, units: Collection[str]) -> frozenset[str]:
     nodes = graph.configuration.root.nodes
     kept = nodes.keys() if set(units) >= set(graph.units) else graph.needs([u for u in units if u != REMOVED]).kept
     return frozenset(nodes[address].block.labels[0] for address in kept if nodes[address].kind is Kind.VARIABLE)
-
-
-def sizes(known: Known) -> dict[str, int]:
-    """Resources by unit: instances of the state, or, where that has none, blocks of the code."""
-    counted: Counter[str] = Counter()
-    for resource in known.document.get("resources") or []:
-        owner = known.graph.owner_of(slices.top_of(resource)) or REMOVED
-        counted[owner] += len(resource.get("instances") or [])
-    return {unit: counted[unit] or _blocks(known.graph, unit) for unit in known.graph.units}
-
-
-def _blocks(graph: Graph, unit: str) -> int:
-    modules, found = graph.configuration.modules, 0
-    for member in graph.units[unit].members:
-        if not member.startswith("module."):
-            found += 1
-            continue
-        name = member.removeprefix("module.")
-        inside = [module for key, module in modules.items() if key == name or key.startswith(f"{name}.")]
-        found += sum(node.kind in {Kind.RESOURCE, Kind.DATA} for module in inside for node in module.nodes.values())
-    return found
