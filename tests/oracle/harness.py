@@ -1,0 +1,168 @@
+"""Hold the engine against Terraform on one case; what differs comes out as lines."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oracle import comparing, ordering
+from oracle.cases import Case, Step
+from oracle.worlds import BATCHES, TOOL, Ran, World, run_units, run_whole, world
+from stackly_engine.command.inspection import Options
+
+MODES: Mapping[str, Options] = {
+    "apart": Options(apart=True),  # every unit by itself
+    "batches": Options(price=BATCHES),
+    "cheapest": Options(),  # small roots run whole
+}
+
+
+@dataclass
+class Report:
+    """What came of a case. `later`: states that were the same only after a second whole apply (engine-facts §2)."""
+
+    name: str
+    differences: list[str] = field(default_factory=list)
+    runs: list[Ran] = field(default_factory=list)
+    later: int = 0
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.name}: {len(self.differences)} differences", *self.differences])
+
+
+def hold(case: Case, folder: Path, *modes: str) -> Report:
+    """Run a case whole and in each mode (all of MODES when none is named) and compare after each step."""
+    report = Report(case.name)
+    with ExitStack() as stack:
+        whole = stack.enter_context(world(folder / "whole", cloud=case.cloud))
+        units = {
+            mode: stack.enter_context(world(folder / mode, cloud=case.cloud)) for mode in modes or ("apart", "batches")
+        }
+        for number, step in enumerate(case.steps):
+            whole_before = whole.state()
+            _edit(step, whole)
+            theirs = run_whole(whole, step.variables, step.replace, step.targets)
+            _expect(report, number, step, theirs)
+            for mode, other in units.items():
+                _edit(step, other)
+                told = _compared(step, mode, (whole, other), whole_before, theirs, report)
+                report.differences.extend(f"step {number}, {mode}: {line}" for line in told)
+    return report
+
+
+def _edit(step: Step, where: World) -> None:
+    where.put(step.files)
+    if step.event is not None:
+        step.event(where.place)
+
+
+def _expect(report: Report, number: int, step: Step, theirs: Ran) -> None:
+    if (step.fails and (theirs.good or step.fails not in theirs.output)) or (not step.fails and not theirs.good):
+        report.differences.append(f"step {number}: the case is wrong, plain Terraform says\n{theirs.output[-1500:]}")
+
+
+def _compared(
+    step: Step, mode: str, worlds: tuple[World, World], before: Mapping[str, Any], theirs: Ran, report: Report
+) -> Iterator[str]:
+    whole, units = worlds
+    names = comparing.names_of(units.state())
+    options = MODES[mode]
+    asked = Options(replace=step.replace, apart=options.apart, price=options.price, workers=options.workers)
+    ours = run_units(units, TOOL, step.variables, asked)
+    report.runs.append(ours)
+    if ours.whole or step.whole:
+        if step.whole not in ours.whole or not step.whole:
+            yield f"whole: runs whole for {ours.whole}, not for {step.whole!r}"
+        run_whole(units, step.variables, step.replace, step.targets)
+        return
+    yield from _ends(step, ours)
+    if step.shows and not step.targets and theirs.plans and ours.plans:
+        yield from _previews(theirs, ours, comparing.names_of(before), names)
+    yield from _states(step, whole, units, report)
+    if step.ordered:
+        related = _related(before) | _related(whole.state())
+        yield from ordering.out_of_order(theirs.ledger, ours.ledger, related)
+    yield from _callers(theirs, ours)
+    yield from (f"left over: {name}" for name in units.stray())
+    if not step.fails:
+        yield from _afterwards(step, whole, units, asked)
+
+
+def _ends(step: Step, ours: Ran) -> Iterator[str]:
+    if step.fails and (ours.good or step.fails not in ours.output):
+        yield f"end: should fail with {step.fails!r}, but:\n{ours.output[-1500:]}"
+    elif not step.fails and not ours.good:
+        yield f"end: fails\n{ours.output[-2500:]}"
+    if step.targets and not ours.deferred:
+        yield "preview: nothing was deferred, though plain Terraform cannot plan this"
+    if not step.targets and ours.deferred:
+        yield "preview: something was deferred, though plain Terraform plans all"
+
+
+def _previews(theirs: Ran, ours: Ran, their_names: Mapping[str, str], names: Mapping[str, str]) -> Iterator[str]:
+    changes: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    for plan in ours.plans:
+        changes.update(comparing.changes(plan, names, ours.prefix))
+        outputs.update(comparing.outputs(plan, ours.prefix))
+    yield from comparing.differences("preview", comparing.changes(theirs.plans[0], their_names), changes)
+    yield from comparing.differences("preview of outputs", comparing.outputs(theirs.plans[0]), outputs)
+
+
+def _states(step: Step, whole: World, units: World, report: Report) -> Iterator[str]:
+    theirs, ours = comparing.state(whole.state()), comparing.state(units.state())
+    if theirs != ours and not step.fails and comparing.only_before_destroy(theirs, ours):
+        whole.terraform("apply", "-auto-approve", "-no-color", *(f"-var={one}" for one in step.variables))
+        theirs, report.later = comparing.state(whole.state()), report.later + 1
+    yield from comparing.differences("state", theirs, ours)
+
+
+def _callers(theirs: Ran, ours: Ran) -> Iterator[str]:
+    """Each thing is handled by the same configuration of the provider."""
+
+    def seen(ran: Ran) -> set[tuple[str, str]]:
+        return {(entry.name, entry.caller) for entry in ran.ledger if entry.operation in {"create", "update", "delete"}}
+
+    missed, added = seen(theirs) - seen(ours), seen(ours) - seen(theirs)
+    if missed or added:
+        yield f"provider: (thing, caller) {sorted(missed)} whole, {sorted(added)} by units"
+
+
+def _afterwards(step: Step, whole: World, units: World, options: Options) -> Iterator[str]:
+    given = [f"-var={one}" for one in step.variables]
+    done = units.terraform("plan", "-no-color", "-detailed-exitcode", *given)
+    if done.code and done.code != whole.terraform("plan", "-no-color", "-detailed-exitcode", *given).code:
+        yield f"plan afterwards: {done.code}\n{done.output[-2500:]}"
+    again = run_units(units, TOOL, step.variables, Options(apart=options.apart, price=options.price))
+    if again.processes and not step.restless:
+        yield f"second run: {again.processes} processes, {dict(again.reasons)}"
+
+
+def _related(state: Mapping[str, Any]) -> set[frozenset[str]]:
+    """Names of things of which one depends on the other."""
+    named: dict[str, set[str]] = {}
+    needs: dict[str, set[str]] = {}
+    for resource in state.get("resources") or []:
+        if resource["mode"] == "managed" and resource["type"] == "testcloud_thing":
+            address = ".".join(filter(None, (_module(resource), resource["type"], resource["name"])))
+            for instance in resource["instances"]:
+                named.setdefault(address, set()).add(str(instance["attributes"]["name"]))
+                needs.setdefault(address, set()).update(instance.get("dependencies") or [])
+    return {
+        frozenset({one, other})
+        for address, needed in needs.items()
+        for below in needed
+        for one in named[address]
+        for other in named.get(below, ())
+        if one != other
+    }
+
+
+def _module(resource: Mapping[str, Any]) -> str:
+    """The module's address without keys."""
+    text, inside = "", False
+    for letter in str(resource.get("module") or ""):
+        inside = letter == "[" or (inside and letter != "]")
+        text += "" if inside or letter == "]" else letter
+    return text
