@@ -29,7 +29,7 @@ def projected_chain(
     Only of a chain whose every unit was planned, skipped or deferred: FormatError for another.
     """
     hidden = {*secrets, *secrets_of(chain)}
-    found = [plan for plan in _plans(chain)]
+    found = list(_plans(chain))
     batches = [
         (plan.job.units, plans.project(exact.dumps(plan.document), known.key, hidden, generated=plan.cut.prefix))
         for plan in found
@@ -56,10 +56,10 @@ def _units(chain: Chain, found: Iterable[Planned]) -> Iterator[PlannedUnit]:
 def _owner(known: Known, units: Collection[str], address: str) -> str:
     """The unit of a change: by the code, else by where the run takes what is gone from the code."""
     owner = known.graph.owner_of(address) or known.routes.slices.get(top(address))
-    return owner if owner in units else min(units)
+    return owner if owner is not None and owner in units else min(units)
 
 
 def _consumed(chain: Chain, found: Iterable[Planned]) -> dict[Place, str]:
     """Hashes of what batches read of units outside of them, recorded or planned."""
     read = frozenset(address for plan in found for address in plan.cut.external)
-    return {place: hashed for place, hashed in chain.outcome.exports.items() if place[0] in read}
+    return {place: str(hashed) for place, hashed in chain.outcome.exports.items() if place[0] in read}
