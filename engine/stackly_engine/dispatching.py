@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from stackly_engine.batches import Batch, batches
+from stackly_engine.batches import Batch, Batching, batches
 from stackly_engine.pricing import Price
 from stackly_engine.reasons import Reason
 from stackly_engine.schedule import Planning, Status
@@ -12,7 +12,7 @@ class Dispatch:
     """Ask `ready` after every event of the planning, and start what it names.
 
     Batches are made once, and again when a unit has become definite or blocked that they did not count on. `whole` says
-    why the first of them is all of the root.
+    why the first of them is all of the root; `expected` is what was reckoned first.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Dispatch:
         self._together = tuple(frozenset(one) for one in together)
         self._waiting: tuple[Batch, ...] = ()
         self.whole: Reason | None = None
-        self._arrange(may_run_whole=True)
+        self.expected = self._arrange(may_run_whole=True)
 
     def join(self, together: Iterable[Collection[str]]) -> None:
         """From now on these are one batch: `Planning.joins`, or coupled by what they destroy. They are reopened."""
@@ -64,7 +64,7 @@ class Dispatch:
     def _forced(self) -> frozenset[str]:
         return frozenset().union(*self._together)
 
-    def _arrange(self, *, may_run_whole: bool) -> None:
+    def _arrange(self, *, may_run_whole: bool) -> Batching:
         found = batches(
             self._planning.upstream,
             self._planning.definite(),
@@ -77,3 +77,4 @@ class Dispatch:
         )
         self._waiting = found.batches
         self.whole = found.whole if may_run_whole else self.whole
+        return found

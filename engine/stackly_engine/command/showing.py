@@ -110,7 +110,7 @@ def _as_json(of: Chain) -> str:
     ]
     errors = [{"units": units, "error": text} for units, text in of.errors.items()]
     together = [{"units": [one.first, one.second], "reason": one.reason} for one in of.couples]
-    document = {"units": decisions, "batches": batches, "errors": errors, "together": together}
+    document = {"units": decisions, "batches": batches, "errors": errors, "together": together, **_expected(of)}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -124,6 +124,14 @@ def _chain_lines(of: Chain) -> Iterator[str]:
         yield f"together: {couple.first} and {couple.second} ({couple.reason})\n"
     counts = [change["actions"] for piece in of.pieces for change in _changes(piece)]
     yield f"\n{len(of.pieces)} batches, {_counted(counts)}; {len(skipped)} units skipped\n"
+    if of.expected is not None:
+        yield f"expected: {of.expected.seconds:.1f} s to plan and apply, the whole root {of.expected.whole_seconds:.1f} s\n"
+
+
+def _expected(of: Chain) -> dict[str, object]:
+    """Seconds that planning and applying were expected to take, and those of the whole root."""
+    found = of.expected
+    return {} if found is None else {"expected": {"seconds": found.seconds, "whole_seconds": found.whole_seconds}}
 
 
 def _piece_lines(of: Chain, piece: Piece) -> Iterator[str]:

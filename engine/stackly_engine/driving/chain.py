@@ -7,6 +7,7 @@ from typing import Any
 
 from stackly_engine import ordering
 from stackly_engine.arranging import joined
+from stackly_engine.batches import Batching
 from stackly_engine.coupling import Couple, coupled
 from stackly_engine.cutting import Cut, cut
 from stackly_engine.dispatching import Dispatch
@@ -43,12 +44,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Chain:
-    """All batches in an order in which they may be applied, and what was decided about every unit."""
+    """All batches in an order in which they may be applied, and what was decided about every unit.
+
+    `expected` is what was reckoned before anything was planned; None when nothing had to run.
+    """
 
     pieces: tuple[Piece, ...]
     outcome: Outcome
     errors: Mapping[tuple[str, ...], str]
     couples: tuple[Couple, ...] = ()
+    expected: Batching | None = None
 
     @property
     def changes(self) -> bool:
@@ -76,6 +81,7 @@ class _Joined:
     deferred: set[str] = field(default_factory=set)
     couples: list[Couple] = field(default_factory=list)
     plans: dict[tuple[object, ...], Planned] = field(default_factory=dict)
+    expected: Batching | None = None
 
 
 def plan_chain(known: Known) -> Chain:
@@ -105,6 +111,8 @@ class _Attempt:
         self.planning = Planning(known.facts)
         self.upstream = self.planning.upstream
         self.dispatch = None if known.apart or joined.apart else self.dispatcher()
+        if joined.expected is None and self.dispatch is not None and self.planning.definite():
+            joined.expected = self.dispatch.expected
         self.pieces: list[Piece] = []
         self.errors: dict[tuple[str, ...], str] = {}
         self.changed: set[str] = set()
@@ -245,4 +253,5 @@ class _Attempt:
         return self.known.all_hashes({address: exports[address] for address in made.external if address in exports})
 
     def chain(self) -> Chain:
-        return Chain(tuple(self.pieces), self.planning.outcome(), self.errors, tuple(self.joined.couples))
+        joined = self.joined
+        return Chain(tuple(self.pieces), self.planning.outcome(), self.errors, tuple(joined.couples), joined.expected)
