@@ -1,10 +1,11 @@
-# make dev · make test · make check · make gen · make bench. The first run makes .venv from requirements.lock.
+# make dev · make test · make check · make gen · make bench · make bench-engine. The first run makes .venv from requirements.lock.
 PYTHON ?= python3
 ONCE ?=
+ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: help venv dev test faults check lint types contracts wire gen gen-check house bench lock clean
+.PHONY: help venv dev test faults check lint types contracts wire gen gen-check house bench bench-engine lock clean
 help: venv
 	@sed -n '1s/^# //p' Makefile
 
@@ -49,6 +50,9 @@ house: venv
 
 bench: venv
 	@$(BIN)/python -m bench
+
+bench-engine: venv
+	@$(BIN)/python -m bench.engine $(ARGS)
 
 lock: venv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock

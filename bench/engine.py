@@ -1,0 +1,119 @@
+"""`python -m bench.engine [name…]`: whole-root Terraform and the engine's command side by side, in one run, as ratios."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import engine_heavy
+from bench.engine_overhead import overhead
+from bench.engine_roots import Root, Shape
+from bench.engine_scenes import Scenes
+from bench.figures import machine, say
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured; `quick` is a look of some three minutes, `full` what the goals speak of."""
+
+    matrix: tuple[int, int]
+    large: tuple[int, int]
+    growth: tuple[int, ...]
+    rounds: int
+    few: int  # turns of what takes long
+
+    @classmethod
+    def quick(cls) -> "Sizes":
+        return cls((24, 5), (100, 5), (10, 50, 100), 2, 1)
+
+    @classmethod
+    def full(cls) -> "Sizes":
+        return cls((100, 5), (500, 20), (10, 100, 500, 1000, 2000), 5, 2)
+
+
+def matrix(sizes: Sizes, scratch: Path) -> None:
+    """Every scene on every shape."""
+    for shape in Shape:
+        root = Root(shape, *sizes.matrix)
+        say(f"{root} of {root.provider.name}")
+        scenes = Scenes(root, scratch / str(shape))
+        scenes.from_nothing(sizes.few, 1).tell("from nothing, one worker", least=1.0)
+        scenes.from_nothing(sizes.few, 2).tell("from nothing, two workers", least=1.0)
+        scenes.unchanged(sizes.rounds).tell("nothing changed, cached")
+        scenes.unchanged_cold(sizes.rounds).tell("nothing changed, read anew")
+        scenes.changed(sizes.rounds, root.leaf).tell("one leaf changed")
+        scenes.changed(sizes.rounds, 0).tell("first module changed, outputs equal")
+        scenes.check()
+        say()
+
+
+def large(sizes: Sizes, scratch: Path) -> None:
+    """Nothing changed and one leaf on a large root."""
+    root = Root(Shape.FAN_OUT, *sizes.large)
+    say(f"{root} of {root.provider.name}")
+    scenes = Scenes(root, scratch / "large")
+    say(f"  made by the engine, from nothing, in {scenes.made():.1f} s")
+    scenes.unchanged(sizes.few).tell("nothing changed, cached", least=200.0)
+    scenes.unchanged_cold(sizes.few).tell("nothing changed, read anew", least=30.0)
+    scenes.changed(sizes.few, root.leaf).tell("one leaf changed", least=100.0)
+    scenes.changed(sizes.few, 0).tell("first module changed, outputs equal")
+    scenes.check()
+
+
+def growth(sizes: Sizes, scratch: Path) -> None:
+    """What one leaf costs as the root grows."""
+    say("one leaf changed, fan-out, 5 resources a module: how the cost grows")
+    for modules in sizes.growth:
+        root = Root(Shape.FAN_OUT, modules, 5)
+        began = time.monotonic()
+        scenes = Scenes(root, scratch / f"growth-{modules}")
+        scenes.made()
+        say(f"  ({modules} modules were made in {time.monotonic() - began:.0f} s)")
+        scenes.changed(sizes.few, root.leaf).tell(f"{modules} modules")
+
+
+MEASUREMENTS: Mapping[str, Callable[[Sizes, Path], None]] = {
+    "matrix": matrix,
+    "large": large,
+    "growth": growth,
+    "overhead": lambda sizes, scratch: overhead(sizes.growth, sizes.rounds, scratch),
+    "heavy": lambda sizes, scratch: engine_heavy.test_provider(sizes.few, scratch),
+    "aws": lambda sizes, scratch: engine_heavy.aws(sizes.few, scratch),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*MEASUREMENTS, []], help="default: all")
+    parser.add_argument("--quick", action="store_true", help="small roots, few turns: some three minutes")
+    parser.add_argument("--size", metavar="MxR", type=_size, help="modules and resources of the matrix and of `large`")
+    parser.add_argument("--growth", metavar="M", type=int, nargs="+", help="modules in the growth table")
+    parser.add_argument("--rounds", metavar="N", type=int, help="turns of each scene")
+    options = parser.parse_args(arguments)
+    sizes = _sizes(options)
+    say(machine())
+    for name in options.name or list(MEASUREMENTS):
+        say()
+        with tempfile.TemporaryDirectory(prefix="stackly-bench-") as scratch:
+            MEASUREMENTS[name](sizes, Path(scratch))
+    return 0
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = Sizes.quick() if options.quick else Sizes.full()
+    return Sizes(
+        options.size or sizes.matrix, options.size or sizes.large, tuple(options.growth or sizes.growth),
+        options.rounds or sizes.rounds, options.rounds or sizes.few,
+    )  # fmt: skip
+
+
+def _size(text: str) -> tuple[int, int]:
+    modules, _, resources = text.partition("x")
+    return int(modules), int(resources)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

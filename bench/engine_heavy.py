@@ -1,0 +1,173 @@
+"""Providers that take seconds to start: where batches must be few. The test provider always, the AWS provider where it is."""
+
+import contextlib
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.engine_roots import Provider, Root, Shape
+from bench.engine_scenes import Figures, Scenes, in_turns
+from bench.engine_sides import BenchError, Pair, Watched
+from bench.figures import say
+
+MIRROR, MOTO = "STACKLY_BENCH_MIRROR", "STACKLY_BENCH_MOTO"
+_START_SECONDS, _DELAY = 3.0, 0.2
+_MODULES, _RESOURCES = 50, 3
+_CHANGED = range(10, 15)  # five modules of the chain, one after another
+
+
+def test_provider(rounds: int, scratch: Path) -> None:
+    """`testcloud` with a start-up of 3 s, then with 200 ms for each resource."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from provider.cloud import Cloud
+    from provider.serving import REQUIRED, installed, reattached
+
+    slow = installed(scratch, Cloud(scratch / "slow.db"), _START_SECONDS)
+    say(f"the test provider with a start-up of {_START_SECONDS:g} s")
+    _heavy(_testcloud(REQUIRED, 0.0), slow, rounds, scratch / "slow")
+    with reattached(Cloud(scratch / "quick.db")) as env:
+        say(f"the test provider, {_DELAY * 1000:.0f} ms each operation, from nothing")
+        root = Root(Shape.FAN_OUT, 40, 5, _testcloud(REQUIRED, _DELAY))
+        scenes = Scenes(root, scratch / "delay", Pair.at(scratch / "delay", env))
+        one, two = scenes.from_nothing(rounds, 1), scenes.from_nothing(rounds, 2)
+        one.tell(f"{root}, one worker", least=1.0)
+        two.tell(f"{root}, two workers", least=1.7)
+        _expected(scenes)
+
+
+def aws(rounds: int, scratch: Path) -> None:
+    """The real AWS provider from a filesystem mirror, against moto."""
+    mirror, moto = _mirror(), os.environ.get(MOTO) or shutil.which("moto_server")
+    if mirror is None or moto is None:
+        missing = (
+            f"no filesystem mirror with hashicorp/aws ({MIRROR})" if mirror is None else f"no moto_server ({MOTO})"
+        )
+        say(f"the AWS provider: NOT RUN, {missing}")
+        return
+    config = scratch / "terraform.rc"
+    config.write_text(f'provider_installation {{\n  filesystem_mirror {{ path = "{mirror}" }}\n}}\n')
+    with _moto(moto) as endpoint:
+        say("the AWS provider against moto")
+        _heavy(_aws(endpoint), {"TF_CLI_CONFIG_FILE": str(config)}, rounds, scratch / "aws")
+
+
+def _heavy(provider: Provider, env: Mapping[str, str], rounds: int, scratch: Path) -> None:
+    watched = Watched.at(scratch / "watched")
+    root = Root(Shape.CHAIN, _MODULES, _RESOURCES, provider)
+    scenes = Scenes(root, scratch / "root", Pair.at(scratch / "root", env, watched.program))
+    scenes.from_nothing(rounds).tell(f"{root}, from nothing", least=1 / 1.1)
+    _expected(scenes)
+    _no_operation(scenes, watched)
+    scenes.changed(rounds, *_CHANGED).tell(f"{root}, a chain of five changed", least=1 / 1.1)
+    _expected(scenes)
+    single = Scenes(Root(Shape.CHAIN, 1, _RESOURCES, provider), scratch / "one", Pair.at(scratch / "one", env))
+    single.made()
+    _leaf(scenes, single, rounds).tell("one leaf, beside a root of one module", least=1 / 1.15)
+    scenes.check()
+
+
+def _no_operation(scenes: Scenes, watched: Watched) -> None:
+    engine = scenes.pair.engine
+    engine.plan()
+    watched.take()
+    scenes.write()
+    seconds = [engine.plan(), engine.plan()]
+    started = [one.command for one in watched.take() if one.command != "version"]
+    say(
+        f"  nothing changed: {seconds[0]:.3f} s read anew, {seconds[1]:.3f} s cached; commands of Terraform: "
+        f"{', '.join(started) or 'none'}   goal none: {'MISSED' if started else 'met'}"
+    )
+
+
+def _leaf(scenes: Scenes, single: Scenes, rounds: int) -> Figures:
+    """The leaf of the large root by the engine; beside it a root of one module by Terraform alone, as one would type it."""
+    found = Figures()
+    for _ in range(rounds):
+        scenes.write(scenes.root.leaf)
+        single.write(0)
+        one = in_turns(1, single.pair.terraform.apply, scenes.pair.engine.apply)
+        found.terraform += one.terraform
+        found.engine += one.engine
+    return found
+
+
+def _expected(scenes: Scenes) -> None:
+    """The scheduler's estimate of the last run, in the command's own words."""
+    lines = scenes.pair.engine.said[-1].splitlines()
+    say(f"    {next((line for line in lines if line.startswith('expected')), 'no estimate was made')}")
+
+
+def _testcloud(required: str, delay: float) -> Provider:
+    return Provider(
+        name="testcloud_thing",
+        required=required,
+        configuration='provider "testcloud" {}\n',
+        first=f'resource "testcloud_thing" "first" {{\n  name  = var.name\n  refs  = var.from\n  delay = {delay}\n}}\n',
+        other=(
+            'resource "testcloud_thing" "r{n}" {\n  name  = "${var.name}-{n}"\n  size  = var.revision\n'
+            f"  refs  = [testcloud_thing.first.id]\n  delay = {delay}\n}}\n"
+        ),
+        output="testcloud_thing.first.id",
+    )
+
+
+def _aws(endpoint: str) -> Provider:
+    return Provider(
+        name="aws_sns_topic",
+        required='terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n',
+        configuration=(
+            'provider "aws" {\n  region = "eu-central-1"\n  access_key = "bench"\n  secret_key = "bench"\n'
+            "  skip_credentials_validation = true\n  skip_requesting_account_id = true\n  skip_metadata_api_check = true\n"
+            f'  endpoints {{\n    sns = "{endpoint}"\n  }}\n}}\n'
+        ),
+        first=(
+            'resource "aws_sns_topic" "first" {\n  name = var.name\n'
+            '  tags = { from = join(" ", [for arn in var.from : reverse(split(":", arn))[0]]) }\n}\n'
+        ),
+        other=(
+            'resource "aws_sns_topic" "r{n}" {\n  name         = "${var.name}-{n}"\n'
+            '  display_name = "revision ${var.revision}"\n'
+            '  tags         = { of = reverse(split(":", aws_sns_topic.first.arn))[0] }\n}\n'
+        ),
+        output="aws_sns_topic.first.arn",
+    )
+
+
+def _mirror() -> str | None:
+    """The folder that `STACKLY_BENCH_MIRROR` names, when the AWS provider for this machine lies in it."""
+    named = os.environ.get(MIRROR)
+    system = f"{platform.system().lower()}_{'arm64' if platform.machine() in {'arm64', 'aarch64'} else 'amd64'}"
+    found = named and list(Path(named).glob(f"registry.terraform.io/hashicorp/aws/*/{system}"))
+    return named if found else None
+
+
+@contextlib.contextmanager
+def _moto(program: str) -> Iterator[str]:
+    """A moto server of our own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([program, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log)
+        try:
+            _answers(process, port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _answers(process: "subprocess.Popen[bytes]", port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise BenchError("moto_server does not answer")

@@ -1,0 +1,107 @@
+"""What is measured on one root: each scene gives seconds of Terraform alone and of the engine, taken in turns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.engine_roots import Root
+from bench.engine_sides import Pair
+from bench.figures import median, say
+
+
+@dataclass
+class Figures:
+    """Seconds of both sides, by turn."""
+
+    terraform: list[float] = field(default_factory=list)
+    engine: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast the engine is: the median of the turns' own ratios."""
+        return median([one / two for one, two in zip(self.terraform, self.engine, strict=True)])
+
+    def tell(self, title: str, *, least: float | None = None) -> None:
+        """One line; `least` is the ratio that is asked for."""
+        goal = "" if least is None else f"   goal ≥ {least:.3g}x: {'met' if self.ratio >= least else 'MISSED'}"
+        say(
+            f"  {title:<42} Terraform {median(self.terraform):8.3f} s   engine {median(self.engine):8.3f} s   "
+            f"{self.ratio:7.2f}x{goal}"
+        )
+
+
+def in_turns(rounds: int, terraform: Callable[[], float], engine: Callable[[], float]) -> Figures:
+    """So many turns; who is first changes with each."""
+    found = Figures()
+    for turn in range(rounds):
+        sides = [(found.terraform, terraform), (found.engine, engine)]
+        for seconds, measured in sides if turn % 2 == 0 else reversed(sides):
+            seconds.append(measured())
+    return found
+
+
+class Scenes:
+    """One root on both sides. Its code moves on from scene to scene, always the same on both."""
+
+    def __init__(self, root: Root, folder: Path, pair: Pair | None = None) -> None:
+        self.root = root
+        self.pair = pair or Pair.at(folder)
+        self._revisions: dict[int, int] = {}
+        self._writings = 0
+        self.write()
+        self.pair.init()
+
+    def write(self, *moved: int) -> None:
+        """Write the code, these modules at their next revision; every writing differs by a comment at least."""
+        self._writings += 1
+        for module in moved:
+            self._revisions[module] = self._revisions.get(module, 1) + 1
+        for folder in self.pair.folders:
+            self.root.write(folder, self._revisions, f"writing {self._writings}")
+
+    def made(self) -> float:
+        """Make everything by the engine alone, and give Terraform the state; the engine's seconds."""
+        seconds = self.pair.engine.apply()
+        self.pair.share()
+        return seconds
+
+    def from_nothing(self, rounds: int, workers: int = 2) -> Figures:
+        """Plan and apply of everything; both begin without a state."""
+
+        def terraform() -> float:
+            self.pair.terraform.forget()
+            return self.pair.terraform.apply()
+
+        def engine() -> float:
+            self.pair.engine.forget()
+            return self.pair.engine.apply(workers)
+
+        return in_turns(rounds, terraform, engine)
+
+    def unchanged(self, rounds: int) -> Figures:
+        """Plan of what was planned before, to the byte."""
+        self.pair.engine.plan()
+        return in_turns(rounds, self.pair.terraform.plan, self.pair.engine.plan)
+
+    def unchanged_cold(self, rounds: int) -> Figures:
+        """Plan after a comment was changed: everything is read anew, nothing has to be done."""
+
+        def engine() -> float:
+            self.write()
+            return self.pair.engine.plan()
+
+        return in_turns(rounds, self.pair.terraform.plan, engine)
+
+    def changed(self, rounds: int, *modules: int) -> Figures:
+        """Plan and apply after these modules were changed; what others read of them stays as it is."""
+        found = Figures()
+        for _ in range(rounds):
+            self.write(*modules)
+            one = in_turns(1, self.pair.terraform.apply, self.pair.engine.apply)
+            found.terraform += one.terraform
+            found.engine += one.engine
+        return found
+
+    def check(self) -> None:
+        """Refuse figures of a root that the engine did not bring where Terraform says "No changes"."""
+        self.pair.engine_as_terraform.check()

@@ -1,0 +1,205 @@
+"""The two sides of each ratio: whole-root Terraform as a person would type it, and the engine's command. Both on the same code."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECONDS = 3600.0  # the longest that one command may take
+LEFT = ("terraform.tfstate", "terraform.tfstate.backup", ".stackly")
+
+
+class BenchError(RuntimeError):
+    """A command failed, or a root did not come out as it must: figures of it would mean nothing."""
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Terraform in a folder with a local state, initialized once. Times are seconds of wall clock."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def init(self) -> None:
+        run((tool(), "init", "-input=false"), self.folder, self.env)
+
+    def plan(self) -> float:
+        return _seconds((tool(), "plan", "-input=false", "-out=plan.bin"), self.folder, self.env)
+
+    def apply(self) -> float:
+        """Plan, and apply of that plan."""
+        return self.plan() + _seconds((tool(), "apply", "-input=false", "plan.bin"), self.folder, self.env)
+
+    def forget(self) -> None:
+        """As if nothing had ever been applied; what was installed stays."""
+        _remove(self.folder)
+
+    def check(self) -> None:
+        """Refuse to go on unless Terraform says "No changes"."""
+        run((tool(), "plan", "-input=false", "-detailed-exitcode"), self.folder, self.env)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`python -m stackly_engine` on a folder; the start of Python is part of the time. `said` is what it printed, by run."""
+
+    folder: Path
+    env: Mapping[str, str]
+    tool: Path | None = None
+    said: list[str] = field(default_factory=list)
+
+    def init(self) -> None:
+        """What the first run of a root does once: `terraform init`."""
+        self._run("graph")
+
+    def forget(self) -> None:
+        """As if nothing had ever been applied, or planned; what was installed stays."""
+        _remove(self.folder)
+        self.init()
+
+    def plan(self) -> float:
+        return self._run("plan")
+
+    def apply(self, workers: int = 2) -> float:
+        return self._run("apply", "--yes", f"--workers={workers}")
+
+    def _run(self, command: str, *options: str) -> float:
+        named = (f"--tool={self.tool}",) if self.tool else ()
+        argv = (sys.executable, "-m", "stackly_engine", command, str(self.folder), *options, *named)
+        began = time.monotonic()
+        self.said.append(run(argv, self.folder, self.env))
+        return time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A Terraform that writes down when it was started and when it ended."""
+
+    program: Path
+    ledger: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "Watched":
+        folder.mkdir(parents=True, exist_ok=True)
+        made = cls(folder / "terraform", folder / "ledger")
+        name, ledger = shlex.quote(tool()), shlex.quote(str(made.ledger))
+        made.program.write_text(
+            f'#!/bin/sh\nbegan=$(date +%s%N)\n{name} "$@"\ncode=$?\n'
+            f'echo "$began $(date +%s%N) $*" >>{ledger}\nexit $code\n'
+        )
+        made.program.chmod(0o755)
+        return made
+
+    def take(self) -> list["Started"]:
+        """What was started since the last time this was asked."""
+        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
+        self.ledger.write_text("")
+        return [_started(*line.split(" ", 2)) for line in lines]
+
+
+@dataclass(frozen=True)
+class Started:
+    """One command of Terraform: seconds of one clock, its name."""
+
+    began: float
+    ended: float
+    command: str
+
+
+def covered(commands: list[Started]) -> float:
+    """Seconds in which at least one of these ran."""
+    total, until = 0.0, 0.0
+    for one in sorted(commands, key=lambda one: one.began):
+        total += max(0.0, one.ended - max(one.began, until))
+        until = max(until, one.ended)
+    return total
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same root twice: one for Terraform alone, one for the engine."""
+
+    terraform: Terraform
+    engine: Engine
+
+    @classmethod
+    def at(cls, folder: Path, more: Mapping[str, str] | None = None, program: Path | None = None) -> "Pair":
+        """Empty folders; `more` is added to their environment, `program` is what the engine takes for Terraform."""
+        env = environment(folder, more or {})
+        for name in ("alone", "cut"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        return cls(Terraform(folder / "alone", env), Engine(folder / "cut", env, program))
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        return self.terraform.folder, self.engine.folder
+
+    @property
+    def engine_as_terraform(self) -> Terraform:
+        """Plain Terraform in the engine's folder."""
+        return Terraform(self.engine.folder, self.engine.env)
+
+    def init(self) -> None:
+        self.terraform.init()
+        self.engine.init()
+
+    def share(self) -> None:
+        """Give Terraform alone the state that the engine made: it need not make its own first."""
+        shutil.copyfile(self.engine.folder / LEFT[0], self.terraform.folder / LEFT[0])
+
+
+def environment(folder: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """A declared environment: nothing of the caller's but PATH."""
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "terraform.rc"
+    config.write_text("disable_checkpoint = true\n")
+    return {
+        "PATH": os.environ["PATH"], "HOME": str(home), "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1",
+        "TF_CLI_CONFIG_FILE": str(config), **more,
+    }  # fmt: skip
+
+
+def tool() -> str:
+    """Terraform, or OpenTofu where there is none; BenchError where there is neither."""
+    found = shutil.which("terraform") or shutil.which("tofu")
+    if found is None:
+        raise BenchError("neither terraform nor tofu is on PATH")
+    return found
+
+
+def run(argv: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> str:
+    """What a command printed; BenchError with its last lines when it failed."""
+    done = subprocess.run(
+        argv, cwd=folder, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=SECONDS,
+    )  # fmt: skip
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        raise BenchError(f"{' '.join(argv)} ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def _remove(folder: Path) -> None:
+    for name in LEFT:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _seconds(argv: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> float:
+    began = time.monotonic()
+    run(argv, folder, env)
+    return time.monotonic() - began
+
+
+def _started(began: str, ended: str, arguments: str) -> Started:
+    words = [word for word in arguments.split() if not word.startswith("-")]
+    return Started(int(began) / 1e9, int(ended) / 1e9, words[0] if words else "")
