@@ -116,7 +116,7 @@ class BatchService:
         if len(plan.bundle) + len(plan.projected) > PLAN_BYTES:
             raise Invalid("LIMIT_EXCEEDED", "A plan is at most 256 MiB.", limit="PLAN_BYTES")
         plan.check()
-        projected = await asyncio.to_thread(plans.ProjectedPlan.from_bytes, plan.projected)
+        projected = await asyncio.to_thread(plan.read)
         async with self._db.read(subject.tenant) as conn:
             run, state, batch = await self.held(conn, subject)
             variables = await self._stacks.blueprint(conn, state, run.to_commit)
@@ -124,7 +124,7 @@ class BatchService:
         values = {**variables.variables, **run.variables, **await self.secret_variables(subject.tenant, run, state)}
         key = await self._states.hash_key(subject.tenant, head)
         hashed = plans.variables_hash({name: exact.loads(text.encode()) for name, text in values.items()}, key)
-        digest = plans.digest(projected, source=plan.tree_sha256, engine=plan.engine, variables=hashed)
+        digest = await asyncio.to_thread(plan.digest, projected, hashed)
         blob = f"{subject.tenant}/plans/{run.id}/{batch.plan_number}-{batch.epoch}"
         await self._blobs.put_new(blob, await self._keys.seal(subject.tenant, "plan", blob, plan.bundle))
         row = plan.row(run, batch.plan_number, digest, blob, projected)

@@ -1,25 +1,27 @@
-"""Projected changes of a plan (`stackly_engine.plans`) as what people are shown: pure."""
+"""Projected changes of a plan (`stackly_engine.plans`), or of a chain of them, as what people are shown: pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stackly_engine import exact
 from stackly_engine.plans import ProjectedPlan
+from stackly_engine.projected_chain import ProjectedChain
 
+Projected = ProjectedPlan | ProjectedChain
 _MASKED = '"(sensitive)"'
 
 
-def resource_changes(plan: ProjectedPlan) -> list[dict[str, Any]]:
+def resource_changes(plan: Projected) -> list[dict[str, Any]]:
     """One document a resource: address, actions, and each changed attribute with its values as JSON text."""
     return [_resource(item) for item in plan.resource_changes]
 
 
-def output_changes(plan: ProjectedPlan) -> list[dict[str, Any]]:
+def output_changes(plan: Projected) -> list[dict[str, Any]]:
     """One document an output: its action, and its values as JSON text."""
     return [_output(name, change) for name, change in sorted(plan.output_changes.items())]
 
 
-def summary(plan: ProjectedPlan) -> dict[str, int]:
+def summary(plan: Projected) -> dict[str, int]:
     """The counts of a plan, as Terraform counts."""
     counted = plan.summary
     return {
@@ -31,6 +33,22 @@ def summary(plan: ProjectedPlan) -> dict[str, int]:
         "forget": counted.forget,
         "output_changes": len(plan.output_changes),
     }
+
+
+def units(plan: Projected) -> list[dict[str, Any]]:
+    """One document a unit: whether it was planned, in which batch (0: in none), and why; empty for a whole root."""
+    if isinstance(plan, ProjectedPlan):
+        return []
+    return [
+        {
+            "unit": one.unit,
+            "run": one.run,
+            "reasons": list(one.reasons),
+            "batch": one.batch or 0,
+            "deferred": one.deferred,
+        }
+        for one in plan.units
+    ]
 
 
 def _resource(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,6 +63,7 @@ def _resource(item: Mapping[str, Any]) -> dict[str, Any]:
         "attributes": list(_attributes(item)),
         "replace_paths": [_path(path) for path in item["replace_paths"]],
         "import_id": str((item["importing"] or {}).get("id", "")),
+        "unit": item.get("unit", ""),
     }
 
 

@@ -48,6 +48,7 @@ class FetchService:
             state_serial=head.serial, state_lineage=head.lineage,
             plan_sha256=plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
             log_offset=run.log_size, slices=batch.slices, work_key=str(state.id),
+            units=blueprint.units,
         )  # fmt: skip
 
     async def source(self, subject: Subject) -> AsyncIterator[tuple[SourceEntry, bytes]]:

@@ -1,6 +1,6 @@
 """Runs, plans, batches and approvals, and which step may follow which: pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -159,7 +159,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A row of `plans`."""
+    """A row of `plans`. `units` are documents of `PlanUnit`, empty for a plan of the whole root."""
 
     run_id: UUID
     number: int
@@ -176,6 +176,8 @@ class Plan:
     plan_blob: str
     plan_sha256: str
     created_at: datetime
+    units: Sequence[Mapping[str, Any]] = ()
+    whole_reasons: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

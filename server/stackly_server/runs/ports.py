@@ -84,3 +84,4 @@ class Spec:
     log_offset: int
     slices: tuple[str, ...]
     work_key: str
+    units: bool

@@ -90,7 +90,7 @@ class RunnerServicer:
             sensitive_variables=spec.sensitive_variables, hash_key=spec.hash_key, timeout_seconds=spec.timeout_seconds,
             state_serial=spec.state_serial, state_lineage=spec.state_lineage, plan_sha256=spec.plan_sha256,
             stop_grace_seconds=STOP_GRACE_SECONDS, step=spec.step, log_offset=spec.log_offset, slices=spec.slices,
-            work_key=spec.work_key,
+            work_key=spec.work_key, units=spec.units,
         )  # fmt: skip
 
     async def FetchSource(
@@ -141,7 +141,7 @@ class RunnerServicer:
             engine=header.engine, platform=header.platform, tree_sha256=header.tree_sha256,
             state_serial=header.state_serial, state_lineage=header.state_lineage,
             projected_sha256=header.projected_sha256, plan_sha256=header.plan_sha256, projected=bytes(projected),
-            bundle=bytes(bundle),
+            bundle=bytes(bundle), whole_reasons=tuple(header.whole_reasons),
         )  # fmt: skip
         return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
 

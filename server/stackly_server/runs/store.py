@@ -19,6 +19,7 @@ _RUN = """id, stack_state_id, number, type, trigger, status, from_commit, to_com
     suspects, status_times, cancel_force, log_size, version, done_at, created_at, updated_at"""
 _PLAN = """run_id, number, digest, has_changes, summary, output_changes, engine, platform, commit_hash, tree_sha256,
     state_serial, state_lineage, plan_blob, plan_sha256, created_at"""
+_WHOLE_PLAN = f"{_PLAN}, units, whole_reasons"  # units may be thousands: not where many plans are read
 _APPROVAL = "member, groups, approved, plan_digest, commit_hash, serial, policies, comment, given_at"
 
 
@@ -250,9 +251,9 @@ async def insert_plan(conn: Connection, account_id: UUID, plan: Plan) -> bool:
     cursor = await conn.execute(
         """
         INSERT INTO plans (account_id, run_id, number, digest, has_changes, summary, output_changes, engine, platform,
-            commit_hash, tree_sha256, state_serial, state_lineage, plan_blob, plan_sha256)
+            commit_hash, tree_sha256, state_serial, state_lineage, plan_blob, plan_sha256, units, whole_reasons)
         VALUES (%(account)s, %(run)s, %(number)s, %(digest)s, %(changes)s, %(summary)s, %(outputs)s, %(engine)s,
-            %(platform)s, %(commit)s, %(tree)s, %(serial)s, %(lineage)s, %(blob)s, %(sha)s)
+            %(platform)s, %(commit)s, %(tree)s, %(serial)s, %(lineage)s, %(blob)s, %(sha)s, %(units)s, %(whole)s)
         ON CONFLICT (account_id, run_id, number) DO NOTHING
         """,
         {
@@ -271,6 +272,8 @@ async def insert_plan(conn: Connection, account_id: UUID, plan: Plan) -> bool:
             "lineage": plan.state_lineage,
             "blob": plan.plan_blob,
             "sha": plan.plan_sha256,
+            "units": Jsonb([dict(item) for item in plan.units]),
+            "whole": list(plan.whole_reasons),
         },
     )
     return cursor.rowcount == 1
@@ -314,14 +317,14 @@ async def plan(conn: Connection, account_id: UUID, run_id: UUID, number: int) ->
     """A recorded plan."""
     async with conn.cursor(row_factory=class_row(Plan)) as cursor:
         await cursor.execute(
-            f"SELECT {_PLAN} FROM plans WHERE account_id = %s AND run_id = %s AND number = %s",  # noqa: S608
+            f"SELECT {_WHOLE_PLAN} FROM plans WHERE account_id = %s AND run_id = %s AND number = %s",  # noqa: S608
             (account_id, run_id, number),
         )
         return await cursor.fetchone()
 
 
 async def plans(conn: Connection, account_id: UUID, run_ids: Sequence[UUID]) -> dict[UUID, Plan]:
-    """The newest recorded plan of each run."""
+    """The newest recorded plan of each run, without its units."""
     async with conn.cursor(row_factory=class_row(Plan)) as cursor:
         await cursor.execute(
             f"""

@@ -4,9 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from stackly_engine import exact, plans, projected_chain
 from stackly_engine.plans import ProjectedPlan
 from stackly_server.errors import Invalid
 from stackly_server.runs import changes
+from stackly_server.runs.changes import Projected
 from stackly_server.runs.model import Plan, Run
 
 
@@ -23,6 +25,7 @@ class SubmittedPlan:
     plan_sha256: str
     projected: bytes
     bundle: bytes
+    whole_reasons: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuses bytes that are not what the header says."""
@@ -30,11 +33,29 @@ class SubmittedPlan:
             if hashlib.sha256(data).hexdigest() != digest:
                 raise Invalid("VALIDATION_FAILED", "The plan does not have the SHA-256 of its header.")
 
-    def row(self, run: Run, number: int, digest: str, blob: str, projected: ProjectedPlan) -> Plan:
+    def read(self) -> Projected:
+        """The projected document."""
+        try:
+            return projected_chain.projected(self.projected)
+        except exact.FormatError as error:
+            raise Invalid("VALIDATION_FAILED", f"The projected document cannot be read: {error}") from None
+
+    def digest(self, projected: Projected, variables: str) -> str:
+        """What approvals bind to; `variables` is the keyed hash of the run's."""
+        facts = {"source": self.tree_sha256, "engine": self.engine, "variables": variables}
+        if isinstance(projected, ProjectedPlan):
+            return plans.digest(projected, **facts)
+        try:
+            return projected.digest(**facts)
+        except exact.FormatError as error:
+            raise Invalid("VALIDATION_FAILED", f"This chain is no plan: {error}.") from None
+
+    def row(self, run: Run, number: int, digest: str, blob: str, projected: Projected) -> Plan:
         """The row that records it."""
         return Plan(
             run_id=run.id, number=number, digest=digest, has_changes=not projected.empty,
             summary=changes.summary(projected), output_changes=list(changes.output_changes(projected)), engine=self.engine, platform=self.platform, commit_hash=run.to_commit,
             tree_sha256=self.tree_sha256, state_serial=self.state_serial, state_lineage=self.state_lineage,
             plan_blob=blob, plan_sha256=self.plan_sha256, created_at=datetime.now(UTC),
+            units=changes.units(projected), whole_reasons=self.whole_reasons,
         )  # fmt: skip

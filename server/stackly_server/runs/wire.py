@@ -96,6 +96,7 @@ def plan_to_proto(run_name: str, plan: Plan) -> runs_pb2.Plan:
         name=f"{run_name}/plan", number=plan.number, digest=plan.digest, summary=_summary(plan), engine=plan.engine,
         output_changes=[runs_pb2.OutputChange(**dict(change)) for change in plan.output_changes],
         commit=plan.commit_hash, serial=plan.state_serial, created_at=timestamp(plan.created_at),
+        units=[runs_pb2.PlanUnit(**dict(unit)) for unit in plan.units], whole_reasons=plan.whole_reasons,
     )  # fmt: skip
 
 

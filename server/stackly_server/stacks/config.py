@@ -26,7 +26,10 @@ class StateConfig:
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    """A valid stack file. `shared` is what stack states get that people make; timeouts in seconds."""
+    """A valid stack file. `shared` is what stack states get that people make; timeouts in seconds.
+
+    `units`: whether its root is cut into units. What was kept before there was such a choice has none, and runs whole.
+    """
 
     stack: str
     version: str
@@ -40,6 +43,7 @@ class StackConfig:
     apply_timeout_seconds: int
     shared: StateConfig
     states: tuple[StateConfig, ...]
+    units: bool = False
 
     def state(self, block: str) -> StateConfig:
         """What the file says of the stack states of a block; of one that is not there, what it says of all."""
@@ -66,6 +70,7 @@ def config_of(file: StackFile) -> StackConfig:
             StateConfig(block, state.name, state.environment or "", dict(state.labels), _texts(state.variables))
             for block, state in planned
         ),
+        units=file.units,
     )
 
 

@@ -161,6 +161,7 @@ class Blueprint:
     variables: Mapping[str, str]
     auto_deploy: bool
     message: str
+    units: bool
 
 
 def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig, state: StackState) -> Blueprint:
@@ -181,6 +182,7 @@ def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig
         variables={**said.variables, **state.variables},
         auto_deploy=config.auto_deploy if state.auto_deploy is None else state.auto_deploy,
         message=version.message,
+        units=config.units,
     )
 
 

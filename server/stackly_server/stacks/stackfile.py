@@ -75,7 +75,10 @@ class StateBlock:
 
 @dataclass(frozen=True, slots=True)
 class StackFile:
-    """A valid stack file. `findings` block runs. `manual_states`: StackStates are made by API only."""
+    """A valid stack file. `findings` block runs. `manual_states`: StackStates are made by API only.
+
+    `units`: runs cut the root into units and skip those that did not change (`engine = "auto"`).
+    """
 
     name: str
     version: str
@@ -90,6 +93,7 @@ class StackFile:
     manual_states: bool
     states: tuple[StateBlock, ...]
     findings: tuple[Finding, ...]
+    units: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ class _StackReader:
             manual_states=manual,
             states=self._states(name, manual=manual),
             findings=(),
+            units=body.choice("engine", ("auto", "whole")) == "auto",
         )
         note_unbuilt(body, self._find)
         body.close()

@@ -64,8 +64,7 @@ def _drift(stack: Body, find: Find) -> None:
 
 
 def _engine_options(stack: Body, find: Find) -> None:
-    """Every run is of the whole root today: `engine` may say either word, the options of skipping may not stand."""
-    stack.choice("engine", ("auto", "whole"))
+    """Of the engine's options only `engine` itself is there."""
     stack.choice("refresh", ("upstream", "none", "all"))
     stack.whole("max_parallel", 1, 1000)
     stack.seconds("max_age")

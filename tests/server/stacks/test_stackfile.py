@@ -88,6 +88,7 @@ async def test_all_that_is_there(reader: HclReader) -> None:
         manual_states=False,
         states=(StateBlock("eu", {"tier": "1", "team": "x"}, {"region": "eu-west-1"}), StateBlock("us", {}, {})),
         findings=(),
+        units=True,
     )
     assert stack_state_names(stack) == ("network-eu", "network-us")
     first, second = planned_states(stack)
@@ -101,6 +102,8 @@ async def test_defaults(reader: HclReader) -> None:
     assert (stack.timeouts, stack.requires, stack.engine) == (Timeouts(1800, 7200), Requires(), Engine("terraform"))
     assert (stack.auto_deploy, stack.environment, stack.version, stack.findings) == (False, None, "", ())
     assert stack_state_names(stack) == ("a",)
+    assert not stack.units
+    assert not (await read(reader, 'stack "a" {\n engine = "whole"\n}')).units
 
 
 async def test_environment_comes_from_the_variables_when_not_said(reader: HclReader) -> None:
