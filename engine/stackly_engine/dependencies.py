@@ -27,7 +27,7 @@ class Dependencies:
 
 def dependencies(configuration: Configuration) -> Dependencies:
     """Terraform's reference graph over the whole module tree, closed."""
-    return closed(reference_tree(configuration))
+    return closed(reference_tree(configuration, imports=False))
 
 
 def closed(tree: ReferenceTree) -> Dependencies:

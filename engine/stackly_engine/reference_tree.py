@@ -34,8 +34,11 @@ class ReferenceTree:
     before_destroy: frozenset[str]
 
 
-def reference_tree(configuration: Configuration) -> ReferenceTree:
-    """The graph of a configuration; what is named but not declared has a node without edges."""
+def reference_tree(configuration: Configuration, *, imports: bool = True) -> ReferenceTree:
+    """The graph of a configuration; what is named but not declared has a node without edges.
+
+    Without `imports` it is that of an apply, from which Terraform takes what it writes down as dependencies.
+    """
     edges: dict[str, set[str]] = {}
     resources: dict[str, Node] = {}
     scopes = _scopes(configuration)
@@ -43,7 +46,7 @@ def reference_tree(configuration: Configuration) -> ReferenceTree:
         for name, needed in scope.steps():
             edges.setdefault(name, set()).update(needed)
         resources.update(scope.resources())
-    for name, needed in _imports(scopes[ROOT]):
+    for name, needed in _imports(scopes[ROOT]) if imports else ():
         if name in resources:
             edges[name].update(needed)
     for name in {target for needed in edges.values() for target in needed} - edges.keys():

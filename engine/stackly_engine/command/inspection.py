@@ -59,19 +59,21 @@ class Options:
 def initialized(shell: Shell, store: Store) -> bool:
     """Run `init` when modules or providers are not installed as the code asks; True when it was run.
 
-    A kept digest says whether they are.
+    A kept digest says whether they are, and whether there was anything to install.
     """
     project = shell.project
-    asked = _asked(project)
-    ready = (project.root / ".terraform").is_dir() and store.facts().get("init", b"").decode() == asked
-    if ready:
+    if store.facts().get("init", b"") == _installed(project):
         return False
     done = shell.run(project.root, "init", "-input=false", "-no-color", "-backend=false")
     if done.code:
         raise ToolError(done.output.strip())
-    fresh = Project(project.root, project.product)
-    store.learn(facts={"init": _asked(fresh).encode()})
+    store.learn(facts={"init": _installed(Project(project.root, project.product))})
     return True
+
+
+def _installed(project: Project) -> bytes:
+    there = (project.root / ".terraform").is_dir()
+    return f"{_asked(project)}{'' if there else ' nothing installed'}".encode()
 
 
 def settled_key(shell: Shell, store: Store, options: Options) -> str:
