@@ -135,7 +135,7 @@ async def test_without_the_plan_or_a_readable_state_more_is_named_not_less(make_
     everything = {address for each in EXPECTED.values() for address in each}
     assert unwritten(said, after, None).keys() == everything - {"terraform_data.new"}
     assert unwritten(said, b'{"encrypted_data": "x"}', run.prior).keys() == everything
-    assert unwritten(said, None, run.prior).keys() == everything - {"terraform_data.gone"}
+    assert unwritten(said, None, run.prior).keys() == everything
 
 
 async def test_whoever_comes_back_names_what_was_done_and_not_written(make_batch: Make) -> None:

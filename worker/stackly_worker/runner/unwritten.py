@@ -48,13 +48,13 @@ def done(hook: Mapping[str, Any]) -> Done | None:
 
 
 def unwritten(said: Iterable[Done], state: bytes | None, prior: bytes | None) -> dict[str, str]:
-    """Address → action of what was done and is not to be seen in `state` (None: there is none).
+    """Address → action of what was done and is not to be seen in `state` (None: no whole document is left).
 
     `prior` is the state before, None when it is not known: then updates and deletes are named one and all.
     """
     said = tuple(said)
     try:
-        after, before = _objects(state), None if prior is None else _objects(prior)
+        after, before = _objects(state or b""), None if prior is None else _objects(prior)
     except exact.FormatError:
         return {each.address: each.action for each in said}
     deletes: dict[Key, int] = {}
@@ -87,9 +87,9 @@ def _shown(each: Done, deletes: int, after: _Objects, before: Mapping[Key, _Obje
     return after.current is not None and after.current not in known
 
 
-def _objects(document: bytes | None) -> dict[Key, _Objects]:
+def _objects(document: bytes) -> dict[Key, _Objects]:
     found: dict[Key, _Objects] = {}
-    for resource in (slices.parse(document).get("resources") or []) if document else []:
+    for resource in slices.parse(document).get("resources") or []:
         if resource.get("mode") != "managed":
             continue
         for instance in resource.get("instances") or []:
