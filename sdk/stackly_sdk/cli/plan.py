@@ -21,7 +21,7 @@ def plan() -> None:
 @click.argument("run")
 @json_option
 def show(session: Session, *, run: str) -> None:
-    """Show the current plan of a run; sensitive values are masked."""
+    """Show the current plan of a run, by unit where its root was cut; sensitive values are masked."""
     with session.client() as client:
         found = client.runs.get(run)
         current, changes = found.plan, list(found.changes())
@@ -34,12 +34,10 @@ def show(session: Session, *, run: str) -> None:
 
 
 def print_plan(current: "Plan", changes: "Iterable[ResourceChange]") -> None:
-    from stackly_sdk.cli.drawing import draw_change, draw_outputs
+    from stackly_sdk.cli.units import counted, draw_plan
 
-    for change in changes:
-        for line in draw_change(change):
-            click.secho(clean(line.text), fg=line.colour)
-        click.echo()
-    for line in draw_outputs(current.output_changes):
+    for line in draw_plan(current, changes):
         click.secho(clean(line.text), fg=line.colour)
     click.secho(words.summary(current.summary), bold=True)
+    if skipped := counted(current.units):
+        click.secho(skipped, bold=True)
