@@ -5,7 +5,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: help venv dev test faults check lint types contracts wire gen gen-check house bench bench-engine lock clean
+.PHONY: help venv dev test oracle faults check lint types contracts wire gen gen-check house bench bench-engine lock clean
 help: venv
 	@sed -n '1s/^# //p' Makefile
 
@@ -20,6 +20,9 @@ dev: venv
 
 test: venv
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+oracle: venv
+	@ORACLE_ROOTS=$(or $(N),12) $(BIN)/python -m pytest -n 2 --dist load -m oracle tests/oracle
 
 faults: venv
 	@$(BIN)/python -m pytest -m faults

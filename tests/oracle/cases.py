@@ -64,7 +64,11 @@ def _provided(step: Step) -> Step:
     """Modules and root say where the test provider is from."""
     from dataclasses import replace
 
-    folders = {name.rpartition("/")[0] for name, text in step.files.items() if name.endswith(".tf") and "testcloud" in str(text)}
+    folders = {
+        name.rpartition("/")[0]
+        for name, text in step.files.items()
+        if name.endswith(".tf") and "testcloud" in str(text)
+    }
     added = {f"{folder}/required.tf".lstrip("/"): REQUIRED for folder in folders | {""}}
     said = any("required_providers" in str(text) for text in step.files.values())
     return step if said else replace(step, files={**added, **step.files})

@@ -7,6 +7,7 @@ from typing import Any
 
 Document = Mapping[str, Any]
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{32}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BEFORE = "create_before_destroy"
 
@@ -35,7 +36,7 @@ def comparable(value: Any, names: Mapping[str, str]) -> Any:
 def _named(text: str, names: Mapping[str, str]) -> str:
     for one in _UUID.findall(text) + re.findall(r"t-[0-9a-f]{12}", text):
         text = text.replace(one, names.get(one, "some id"))
-    return _HASH.sub("hash", text)
+    return _TIME.sub("time", _HASH.sub("hash", text))
 
 
 def _text(value: Any) -> str:
@@ -77,7 +78,9 @@ def changes(plan: Document, names: Mapping[str, str], prefix: str = "") -> dict[
             change["actions"] == ["no-op"] and not item.get("previous_address") and not change.get("importing")
         ):
             continue
-        shown = {name: change.get(name) for name in ("actions", "after", "after_unknown", "after_sensitive", "importing")}
+        shown = {
+            name: change.get(name) for name in ("actions", "after", "after_unknown", "after_sensitive", "importing")
+        }
         beside = {name: item.get(name) for name in ("previous_address", "action_reason")}
         key = f"{item['address']}{' deposed' if item.get('deposed') else ''}"
         found[key] = comparable(shown | beside, names)

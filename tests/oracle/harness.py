@@ -132,6 +132,9 @@ def _callers(theirs: Ran, ours: Ran) -> Iterator[str]:
 def _afterwards(step: Step, whole: World, units: World, options: Options) -> Iterator[str]:
     given = [f"-var={one}" for one in step.variables]
     done = units.terraform("plan", "-no-color", "-detailed-exitcode", *given)
+    if done.code == 1 and "terraform init" in done.output:
+        units.terraform("init", "-input=false")
+        done = units.terraform("plan", "-no-color", "-detailed-exitcode", *given)
     if done.code and done.code != whole.terraform("plan", "-no-color", "-detailed-exitcode", *given).code:
         yield f"plan afterwards: {done.code}\n{done.output[-2500:]}"
     again = run_units(units, TOOL, step.variables, Options(apart=options.apart, price=options.price))

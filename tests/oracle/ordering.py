@@ -32,7 +32,9 @@ def operations(ledger: Collection[Entry]) -> dict[Operation, Entry]:
     return found
 
 
-def pairs(found: Mapping[Operation, Entry], related: Collection[frozenset[str]]) -> frozenset[tuple[Operation, Operation]]:
+def pairs(
+    found: Mapping[Operation, Entry], related: Collection[frozenset[str]]
+) -> frozenset[tuple[Operation, Operation]]:
     """(first, second): first was complete before second began, and their things depend on each other or are one."""
     result = set()
     for one, other in combinations(sorted(found), 2):
@@ -43,7 +45,9 @@ def pairs(found: Mapping[Operation, Entry], related: Collection[frozenset[str]])
     return frozenset(result)
 
 
-def out_of_order(theirs: Collection[Entry], ours: Collection[Entry], related: Collection[frozenset[str]]) -> Iterator[str]:
+def out_of_order(
+    theirs: Collection[Entry], ours: Collection[Entry], related: Collection[frozenset[str]]
+) -> Iterator[str]:
     """Orders of the whole run that the other did not keep; and operations that only one of them had."""
     whole, units = operations(theirs), operations(ours)
     for one in sorted(whole.keys() ^ units.keys()):

@@ -25,7 +25,9 @@ from stackly_engine.pricing import Price
 
 _KEPT = (".terraform", ".stackly", "terraform.tfstate", ".terraform.lock.hcl", "cloud.db", "plan.bin")
 ROUNDS = 6  # a run that was deferred in part is planned again; more often than this it hangs
-BATCHES = Price(fixed=0.001, resource=0.05, bend=1e9)  # as if processes cost nothing: always cut, two batches side by side
+BATCHES = Price(
+    fixed=0.001, resource=0.05, bend=1e9
+)  # as if processes cost nothing: always cut, two batches side by side
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ locals {
     box=BOX,
 )
 _COUNTED = root(
-    "locals {\n  n = 2\n  keys = [\"k\", \"l m\"]\n}\n"
+    'locals {\n  n = 2\n  keys = ["k", "l m"]\n}\n'
     + call("c", "box", "count = local.n", **{"in": "count.index"})
     + call("e", "box", "for_each = toset(local.keys)", **{"in": "each.key"})
-    + call("literal", "box", **{"in": "[module.c[0].out, module.e[\"k\"].out]"})
+    + call("literal", "box", **{"in": '[module.c[0].out, module.e["k"].out]'})
     + call("splat", "box", **{"in": "[module.c[*].out, values(module.e)[*].id]"})
     + call("dynamic", "box", **{"in": "module.c[local.n - 1].out"})
     + call("all", "box", **{"in": "{ for key, one in module.e : key => one.out }"})
@@ -79,7 +79,7 @@ _SHADOWS = root(
     + call("t", "box", **{"in": '"%{ for local in ["x"] }${local}${module.a.out}%{ endfor }"'})
     + call("h", "box", **{"in": "<<-EOT\n    ${module.a.id} $${module.b.id} # module.c.id\n  EOT\n"})
     + call("k", "box", **{"in": "{ module = 1, a = module.a.out, (module.a.const) = 2 }"})
-    + call("deep", "box", **{"in": "{ a = { b = [module.t.out, [\"${upper(module.a.out)}\"]] } }"}),
+    + call("deep", "box", **{"in": '{ a = { b = [module.t.out, ["${upper(module.a.out)}"]] } }'}),
     box=BOX,
 )  # fmt: skip
 _NAMES = root(
@@ -88,7 +88,7 @@ _NAMES = root(
     + call("a__b", "box", **{"in": '"3"'})
     + call("é", "box", **{"in": '"4"'})
     + call("u", "box", **{"in": "[module.a_b.id, module.a-b.id, module.a__b.id, module.é.out]"})
-    + data("stackly_up", 'input = module.u.out'),
+    + data("stackly_up", "input = module.u.out"),
     box=BOX,
 )  # fmt: skip
 _CONDITIONS = root(
@@ -116,7 +116,11 @@ output "o" {
 """
     + call("a", "box", **{"in": '"1"'})
     + call("b", "box", **{"in": '"good"'})
-    + data("r", "input = var.v", 'lifecycle {\n precondition {\n condition = module.b.out != "x"\n error_message = "x"\n}\n}'),
+    + data(
+        "r",
+        "input = var.v",
+        'lifecycle {\n precondition {\n condition = module.b.out != "x"\n error_message = "x"\n}\n}',
+    ),
     box=BOX,
 )
 _PROVISIONERS = root(
@@ -138,11 +142,12 @@ _UNREAD = root(call("a", "box", **{"in": '"1"'}) + call("b", "box", **{"in": "mo
 _TYPES = root(call("a", "any", value='"1"') + call("b", "box", **{"in": "module.a.value"}) + output("o", "module.a.value"),
               any='variable "value" { type = any }\noutput "value" { value = var.value }\n', box=BOX)  # fmt: skip
 _IGNORED = root(
-    call("a", "box", **{"in": '"1"'})
-    + data("r", "input = module.a.out", "lifecycle { ignore_changes = [input] }"),
+    call("a", "box", **{"in": '"1"'}) + data("r", "input = module.a.out", "lifecycle { ignore_changes = [input] }"),
     box=BOX,
 )
-_FORCED = root(call("a", "box", **{"in": '"1"', "force": '"1"'}) + call("b", "box", **{"in": "module.a.out"}), box=BOX_FIRST)
+_FORCED = root(
+    call("a", "box", **{"in": '"1"', "force": '"1"'}) + call("b", "box", **{"in": "module.a.out"}), box=BOX_FIRST
+)
 
 CASES: list[Case] = [
     case("chain of modules", "§3 edges", _CHAIN, edited(_CHAIN, '"1"', '"2"'), edited(_CHAIN, "module.b.out", "module.b.id")),

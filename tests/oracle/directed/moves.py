@@ -17,12 +17,17 @@ def _plus(files: Files, text: str) -> dict[str, str | bytes]:
 A, B = call("a", "box", **{"in": '"1"'}), call("b", "box", **{"in": '"2"'})
 USER = call("user", "box", **{"in": "module.a.id"})
 _ONE = root(A + B + USER, box=BOX)
-_RENAMED = _plus(root(call("a2", "box", **{"in": '"1"'}) + B + USER.replace("module.a.", "module.a2."), box=BOX), _moved("module.a", "module.a2"))
+_RENAMED = _plus(
+    root(call("a2", "box", **{"in": '"1"'}) + B + USER.replace("module.a.", "module.a2."), box=BOX),
+    _moved("module.a", "module.a2"),
+)
 _INSIDE = edited(_ONE, '"terraform_data" "x"', '"terraform_data" "y"', "box/main.tf")
 _INSIDE = edited(_INSIDE, "terraform_data.x", "terraform_data.y", "box/main.tf")
 _INSIDE = {**_INSIDE, "box/main.tf": str(_INSIDE["box/main.tf"]) + _moved("terraform_data.x", "terraform_data.y")}
 _ROOT = root(data("r", 'input = "1"') + data("s", "input = terraform_data.r.id") + B, box=BOX)
-_TO_MODULE = _plus(root(A + data("s", "input = module.a.id") + B, box=BOX), _moved("terraform_data.r", "module.a.terraform_data.x"))
+_TO_MODULE = _plus(
+    root(A + data("s", "input = module.a.id") + B, box=BOX), _moved("terraform_data.r", "module.a.terraform_data.x")
+)
 _FROM_MODULE = _plus(root(data("r", 'input = "1"') + data("s", "input = terraform_data.r.id") + B, box=BOX),
                      _moved("module.a.terraform_data.x", "terraform_data.r"))  # fmt: skip
 _EMPTY = root(A.replace('"./box"', '"./none"').replace('  in = "1"\n', "") + B, box=BOX, none="locals {}\n")
@@ -35,14 +40,23 @@ _EACH = root(call("c", "box", 'for_each = toset(["x", "y"])', **{"in": "each.key
 _COUNTED = root(call("c", "box", "count = 2", **{"in": '["x", "y"][count.index]'}) + _moved('module.c["x"]', "module.c[0]")
                 + _moved('module.c["y"]', "module.c[1]"), box=BOX)  # fmt: skip
 _SINGLE = root(call("c", "box", **{"in": '"x"'}), box=BOX)
-_KEYED = root(call("c", "box", 'for_each = toset(["x", "z"])', **{"in": "each.key"}) + _moved("module.c", 'module.c["x"]'), box=BOX)
+_KEYED = root(
+    call("c", "box", 'for_each = toset(["x", "z"])', **{"in": "each.key"}) + _moved("module.c", 'module.c["x"]'),
+    box=BOX,
+)
 _NEST = root(call("o", "outer", **{"in": '"1"'}), box=BOX,
              outer='variable "in" {}\nmodule "i" {\n source = "../box"\n in = var.in\n}\noutput "id" { value = module.i.id }\n')  # fmt: skip
 _FLAT = _plus(root(call("i", "box", **{"in": '"1"'}), box=BOX), _moved("module.o.module.i", "module.i"))
-_CHAIN = root(call("c", "box", **{"in": '"1"'}) + _moved("module.a", "module.b") + _moved("module.b", "module.c"), box=BOX)
-_SWAP = root(call("a", "box", **{"in": '"1"'}) + call("b", "box", **{"in": '"2"'}) + _moved("module.a", "module.b"), box=BOX)
+_CHAIN = root(
+    call("c", "box", **{"in": '"1"'}) + _moved("module.a", "module.b") + _moved("module.b", "module.c"), box=BOX
+)
+_SWAP = root(
+    call("a", "box", **{"in": '"1"'}) + call("b", "box", **{"in": '"2"'}) + _moved("module.a", "module.b"), box=BOX
+)
 _FORGET = root(B + "removed {\n  from = module.a\n  lifecycle {\n    destroy = false\n  }\n}\n", box=BOX)
-_FORGET_INSIDE = root(A + B + "removed {\n  from = module.a.terraform_data.gone\n  lifecycle {\n    destroy = false\n  }\n}\n", box=BOX)
+_FORGET_INSIDE = root(
+    A + B + "removed {\n  from = module.a.terraform_data.gone\n  lifecycle {\n    destroy = false\n  }\n}\n", box=BOX
+)
 _WITH_GONE = _ONE | {"main.tf": A.replace("./box", "./more") + B, "more/main.tf": BOX + data("gone", "input = 1")}
 _DESTROY = root(B + "removed {\n  from = module.a\n  lifecycle {\n    destroy = true\n  }\n}\n", box=BOX)
 _MOVED_AND_CHANGED = edited(_RENAMED, '"1"', '"9"')
@@ -64,7 +78,10 @@ import {
   id = data.testcloud_find.it.ids[0]
 }
 """
-_IMPORTED = root(thing("found", "size = 2") + _IMPORT + call("user", "thing", name='"user"', refs="[testcloud_thing.found.id]"), thing=THING)
+_IMPORTED = root(
+    thing("found", "size = 2") + _IMPORT + call("user", "thing", name='"user"', refs="[testcloud_thing.found.id]"),
+    thing=THING,
+)
 _IMPORT_MODULE = root(call("finder", "finder") + call("kept", "thing", name='"found"', size="2")
                       + "import {\n  to = module.kept.testcloud_thing.x\n  id = module.finder.id\n}\n",
                       thing=THING, finder='data "testcloud_find" "it" { name = "found" }\noutput "id" { value = data.testcloud_find.it.ids[0] }\n')  # fmt: skip

@@ -1,6 +1,6 @@
 """The order in which things are made and destroyed, and units gone from the code: engine.md §9, engine-facts §1 and §3."""
 
-from oracle.cases import Case, Step, case, root
+from oracle.cases import Case, Files, Step, case, root
 from oracle.directed.written import THING, THING_FIRST, call, edited, thing
 
 DELAY = "0.15"
@@ -47,7 +47,7 @@ def _combinations(firsts: str) -> Case:
 
 _CHAIN = root(
     call("a", "thing", force='"1"', name='"a"', delay=DELAY)
-    + call("mid", "thing", name='"mid"', size='length(module.a.named)', delay=DELAY)
+    + call("mid", "thing", name='"mid"', size="length(module.a.named)", delay=DELAY)
     + call("c", "first", name='"c"', force="module.a.id", size="length(module.mid.named)", delay=DELAY),
     thing=THING,
     first=THING_FIRST,
@@ -80,11 +80,13 @@ def _kept(files: dict[str, str], *names: str) -> dict[str, str]:
 _USED = root(
     call("a", "two", name='"a"', delay=DELAY) + call("z", "thing", name='"z"', refs="[module.a.other]", delay=DELAY),
     thing=THING,
-    two=THING + 'resource "testcloud_thing" "o" {\n  name = "o"\n  delay = var.delay\n}\noutput "other" { value = testcloud_thing.o.id }\n',
+    two=THING
+    + 'resource "testcloud_thing" "o" {\n  name = "o"\n  delay = var.delay\n}\noutput "other" { value = testcloud_thing.o.id }\n',
 )
 _SHRUNK = {**_USED, "main.tf": call("a", "two", name='"a"', delay=DELAY), "two/main.tf": THING}
 _FORMER = root(
-    call("z", "thing", name='"z"', delay=DELAY) + call("k", "thing", name='"k"', size="length(module.z.named)", delay=DELAY),
+    call("z", "thing", name='"z"', delay=DELAY)
+    + call("k", "thing", name='"k"', size="length(module.z.named)", delay=DELAY),
     thing=THING,
 )
 _FORMER_LATER = root(call("k", "thing", name='"k"', size="2", delay=DELAY), thing=THING)
@@ -94,7 +96,7 @@ _ROOT = root(thing("a", 'force = "1"') + thing("b", "refs = [testcloud_thing.a.i
              + call("m", "thing", name='"m"', refs="[testcloud_thing.b.id]", force="testcloud_thing.b.id"), thing=THING)  # fmt: skip
 
 
-def _ordered(*files: dict[str, str]) -> list[Step]:
+def _ordered(*files: Files) -> list[Step]:
     return [Step(one, ordered=True) for one in files]
 
 

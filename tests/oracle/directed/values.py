@@ -46,7 +46,9 @@ _SENSITIVE = root(
     + data("r", "input = module.a.list", "triggers_replace = issensitive(module.a.object.open)")
     + output("o", "module.b.out", "sensitive = true")
     + output("open", "module.a.object.open")
-    + output("are", "[issensitive(module.a.object), issensitive(module.a.object.hidden), issensitive(module.a.list[1])]"),
+    + output(
+        "are", "[issensitive(module.a.object), issensitive(module.a.object.hidden), issensitive(module.a.list[1])]"
+    ),
     parts="""
 variable "secret" { sensitive = true }
 resource "terraform_data" "k" { input = var.secret }
@@ -64,7 +66,7 @@ _UNKNOWN = root(
     call("a", "made", **{"in": '"1"'})
     + call("b", "box", **{"in": 'module.a.id != null ? "there" : "not"'})
     + call("c", "box", **{"in": "{ known = module.a.const, unknown = module.a.object }"})
-    + call("d", "box", 'for_each = module.a.map', **{"in": "each.value"})
+    + call("d", "box", "for_each = module.a.map", **{"in": "each.value"})
     + call("e", "box", "count = length(module.a.list)", **{"in": "module.a.list[count.index]"})
     + call("f", "box", "count = module.a.id != null ? 1 : 0", **{"in": "1"})
     + call("g", "box", **{"in": "module.a.set"})
@@ -100,14 +102,18 @@ _EPHEMERAL = root(
     box=BOX,
 )
 _DEFAULTS = root(
-    call("a", "box", **{"in": '{ name = "x" }'}) + call("b", "optional", value="module.a.out") + call("n", "optional", value="null"),
+    call("a", "box", **{"in": '{ name = "x" }'})
+    + call("b", "optional", value="module.a.out")
+    + call("n", "optional", value="null"),
     box=BOX,
     optional='variable "value" {\n  type = object({ name = string, size = optional(number, 3), tags = optional(map(string), {}) })\n'
     '  default  = { name = "d" }\n  nullable = false\n}\nresource "terraform_data" "x" { input = var.value }\n'
     'output "out" { value = terraform_data.x.output }\n',
 )
 _NULLS = root(
-    call("a", "any", value="null") + call("b", "optional", value="module.a.value") + call("c", "box", **{"in": "[module.a.value, module.a]"}),
+    call("a", "any", value="null")
+    + call("b", "optional", value="module.a.value")
+    + call("c", "box", **{"in": "[module.a.value, module.a]"}),
     any=_ANY,
     box=BOX,
     optional='variable "value" {\n  default  = "d"\n  nullable = false\n}\nresource "terraform_data" "x" { input = var.value }\n'
@@ -116,7 +122,9 @@ _NULLS = root(
 _NONE_OF_THEM = root(
     call("a", "box", "count = 0", **{"in": "1"})
     + call("k", "box", "for_each = {}", **{"in": "1"})
-    + call("b", "box", **{"in": "[module.a, module.k, module.a[*].id, try(module.a[0].id, null), one(module.a[*].out)]"}),
+    + call(
+        "b", "box", **{"in": "[module.a, module.k, module.a[*].id, try(module.a[0].id, null), one(module.a[*].out)]"}
+    ),
     box=BOX,
 )
 
@@ -125,12 +133,12 @@ CASES: list[Case] = [
          edited(_HANDED, "nothing  = null", "")),
     case("sensitive in parts", "§4 sensitivity", _SENSITIVE, edited(_SENSITIVE, '"s3"', '"s4"'),
          edited(_SENSITIVE, 'hidden = sensitive("h")', 'hidden = "h"', "parts/main.tf")
-         | {"main.tf": str(_SENSITIVE["main.tf"]).replace("output \"o\" {\n  value = module.b.out\n  sensitive = true", 'output "o" {\n  value = module.b.out\n  sensitive = true')}),
+         | {"main.tf": str(_SENSITIVE["main.tf"]).replace('output "o" {\n  value = module.b.out\n  sensitive = true', 'output "o" {\n  value = module.b.out\n  sensitive = true')}),
     case("known and unknown", "§7 planned exports", _UNKNOWN, edited(_UNKNOWN, 'in = "1"', 'in = "2"\n  force = "f"')),
     case("count of an unknown", "§7 deferred", Step(_DEFERRED, targets=("module.a", "module.d"))),
     case("ephemeral", "§3 ephemeral values cannot be handed over", _EPHEMERAL,
          edited(_EPHEMERAL, "input = 1\n  prov", "input = 2\n  triggers_replace = 1\n  prov", "user/main.tf")),
     case("optional attributes", "engine-facts §6", _DEFAULTS, edited(_DEFAULTS, 'name = "x"', 'name = "y"')),
-    case("null is not absent", "§5", _NULLS, edited(_NULLS, 'value = null', 'value = "v"'), _NULLS),
+    case("null is not absent", "§5", _NULLS, edited(_NULLS, "value = null", 'value = "v"'), _NULLS),
     case("none of them", "engine-facts §6", _NONE_OF_THEM, edited(_NONE_OF_THEM, "count = 0", "count = 1")),
 ]  # fmt: skip

@@ -54,7 +54,11 @@ def data(name: str, *lines: str) -> str:
 
 
 def thing(name: str, *lines: str) -> str:
-    return f'resource "testcloud_thing" "{name}" {{\n  name = "{name}"\n' + "\n".join(f"  {line}" for line in lines) + "\n}\n"
+    return (
+        f'resource "testcloud_thing" "{name}" {{\n  name = "{name}"\n'
+        + "\n".join(f"  {line}" for line in lines)
+        + "\n}\n"
+    )
 
 
 def output(name: str, value: str, *more: str) -> str:

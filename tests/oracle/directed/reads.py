@@ -1,0 +1,76 @@
+"""Data sources and depends_on, impure expressions, files: engine.md §4 and §5, engine-facts §5 and §8."""
+
+import json
+
+from oracle.cases import Case, Files, Step, case, root
+from oracle.directed.written import BOX, THING, call, data, edited, merged, output
+
+REMOTE = json.dumps({"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "remote", "resources": [],
+                     "outputs": {"x": {"value": "far", "type": "string"}}})  # fmt: skip
+_REMOTE_DATA = (
+    'data "terraform_remote_state" "r" {\n  backend = "local"\n  config  = { path = "remote.tfstate.json" }\n%s}\n'
+)
+_READER = f'variable "in" {{ default = null }}\n{_REMOTE_DATA % ""}resource "terraform_data" "x" {{ input = data.terraform_remote_state.r.outputs.x }}\noutput "out" {{ value = terraform_data.x.output }}\n'
+_WAITING = merged(
+    root(
+        call("z", "box", **{"in": '"1"'})
+        + call("a", "box", **{"in": "module.z.out"})
+        + call("mid", "box", "depends_on = [module.a]", **{"in": '"m"'})
+        + call("b", "reader", "depends_on = [module.a]")
+        + call("c", "reader", "depends_on = [module.mid]")
+        + call("used", "reader", **{"in": "module.a.const"})
+        + (_REMOTE_DATA % "  depends_on = [module.a]\n")
+        + data("r", "input = data.terraform_remote_state.r.outputs.x"),
+        box=BOX,
+        reader=_READER,
+    ),
+    {"remote.tfstate.json": REMOTE},
+)
+_FINDER = 'variable "name" {}\ndata "testcloud_find" "it" { name = var.name }\noutput "ids" { value = length(data.testcloud_find.it.ids) }\n'
+_FOUND = root(
+    call("a", "thing", name='"it"', size="1", force='"1"')
+    + call("f", "finder", "depends_on = [module.a]", name='"it"')
+    + call("u", "thing", name='"user"', size="module.f.ids"),
+    thing=THING,
+    finder=_FINDER,
+)
+_MORE = edited(_FOUND, 'force = "1"', 'force = "1"\n  count = 2')
+_CHECKED = root(
+    call("a", "thing", name='"it"', size="1")
+    + 'check "c" {\n  data "testcloud_find" "it" { name = module.a.named }\n  assert {\n'
+    '    condition     = length(data.testcloud_find.it.ids) == 1 && module.a.out != ""\n    error_message = "there are ${length(data.testcloud_find.it.ids)}"\n  }\n}\n',
+    thing=THING,
+)
+_TIME = root(
+    'locals {\n  now = timestamp()\n  id = uuid()\n  plain = "p"\n}\n'
+    + call("a", "box", **{"in": "local.id"})
+    + call("b", "box", **{"in": "local.id"})
+    + call("t", "box", **{"in": "[local.now, plantimestamp()]"})
+    + call("still", "box", **{"in": "local.plain"})
+    + output("same", "module.a.out == module.b.out"),
+    box=BOX,
+)
+_FILES: Files = merged(
+    root(
+        call("a", "reads")
+        + call("b", "box", **{"in": 'file("${path.root}/files/one.txt")'})
+        + call("c", "box", **{"in": '[for f in sort(fileset(path.module, "files/*")) : filesha256(f)]'})
+        + call("d", "box", **{"in": 'templatefile("${path.module}/files/t.tpl", { x = module.a.out })'})
+        + call("p", "box", **{"in": '[path.root, path.module, terraform.workspace, basename(dirname(path.cwd)) != ""]'})
+        + call("e", "box", **{"in": "module.a.path"}),
+        box=BOX,
+        reads='resource "terraform_data" "x" { input = [file("${path.module}/own.txt"), file("${path.module}/../shared/far.txt"), file("${path.root}/files/one.txt")] }\n'
+        'output "out" { value = terraform_data.x.output[0] }\noutput "path" { value = path.module }\n',
+    ),
+    {"files/one.txt": "1", "files/t.tpl": "x=${x}", "reads/own.txt": "own", "shared/far.txt": "far"},
+)
+
+CASES: list[Case] = [
+    case("data sources that wait", "§4 pending", _WAITING, edited(_WAITING, '"1"', '"2"'),
+         merged(edited(_WAITING, '"m"', '"n"'))),
+    case("data sources of the cloud", "§5 an apply counter", _FOUND, edited(_FOUND, 'force = "1"', 'force = "2"'), _MORE),
+    case("data sources of checks", "§11 a data inside a check", _CHECKED, edited(_CHECKED, "size = 1", "size = 2")),
+    case("impure", "§5 impure", Step(_TIME, restless=True), Step(edited(_TIME, '"p"', '"q"'), restless=True)),
+    case("files", "§5 files", _FILES, {**_FILES, "files/one.txt": "2"}, {**_FILES, "shared/far.txt": "farther"},
+         {**_FILES, "reads/own.txt": "mine"}, {**_FILES, "files/new.txt": "n"}, {**_FILES, "files/t.tpl": "y=${x}"}),
+]  # fmt: skip

@@ -1,0 +1,29 @@
+"""Each rule of the engine on a root of its own, held against real Terraform after every edit."""
+
+from pathlib import Path
+
+import pytest
+
+from oracle.directed.corpus import CORPUS, QUICK
+from oracle.harness import hold
+
+
+def test_names_are_told_once() -> None:
+    from oracle.directed import edges, forms, moves, orders, providers, reads, troubles, values
+
+    written = sum(len(one.CASES) for one in (edges, values, reads, orders, moves, providers, forms, troubles))
+    assert written == len(CORPUS)
+    assert set(QUICK) <= CORPUS.keys()
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_root_comes_out_as_with_terraform(name: str, tmp_path: Path) -> None:
+    report = hold(CORPUS[name], tmp_path, "apart")
+    assert not report.differences, str(report)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_root_of_the_corpus_comes_out_as_with_terraform(name: str, tmp_path: Path) -> None:
+    report = hold(CORPUS[name], tmp_path)
+    assert not report.differences, str(report)
