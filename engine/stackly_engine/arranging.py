@@ -190,7 +190,8 @@ def _measured(
         waves[one] = max((waves[needed] + (not needed.startswith("~")) for needed in needs[one]), default=0)
         ended[one] = start
         if not one.startswith("~"):
-            spent = price.batch(sum(sizes[name] for name in members[one]))
+            waits = any(not needed.startswith("~") for needed in needs[one])
+            spent = price.batch(sum(sizes[name] for name in members[one]), waits=waits)
             ended[one] = max(start, heapq.heappop(free)) + spent
             busy += spent
             heapq.heappush(free, ended[one])

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from stackly_engine import ordering
 from stackly_engine.arranging import Arrangement, Items, arrange, joined
 from stackly_engine.pricing import Price
 from stackly_engine.reasons import CHEAPER, Reason
@@ -54,7 +53,7 @@ def batches(
     unknown = sorted((set(definite) | set(maybe)) - upstream.keys())
     if unknown:
         raise ValueError(f"{unknown[0]} is no unit of this root")
-    whole_seconds = _whole_seconds(upstream, sizes, price)
+    whole_seconds = price.batch(sum(sizes.get(unit, 0) for unit in upstream))
     if not definite:
         return Batching((), None, 0.0, whole_seconds)
     items = joined(upstream, together)
@@ -87,8 +86,3 @@ def _best(
 def _batches(items: Items, arrangement: Arrangement) -> Iterable[Batch]:
     for names, wave in zip(arrangement.batches, arrangement.waves, strict=True):
         yield Batch(tuple(sorted(unit for name in names for unit in items.members[name])), wave)
-
-
-def _whole_seconds(upstream: Mapping[str, Collection[str]], sizes: Mapping[str, int], price: Price) -> float:
-    depth = max(ordering.levels(upstream).values(), default=0) / max(1, len(upstream) - 1)
-    return price.whole(sum(sizes.get(unit, 0) for unit in upstream), depth)

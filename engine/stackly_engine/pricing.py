@@ -2,33 +2,34 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """Seconds of plan, show and apply: `fixed` per process, `resource` each, twice that when a batch has `bend` of them.
 
-    The defaults are those of the builtin provider on 2 cores; they give the measured table of engine.md §12 back within
-    a quarter. A stack's own are measured from its runs (`measured`).
+    It bends since Terraform writes the whole state at each resource. A batch that reads what another one changes is
+    planned a second time, with real values, which adds the share `again`. The defaults are those of the builtin provider
+    on 2 cores (docs/engine.md, "What it costs"). A stack's own are measured from its runs (`measured`).
     """
 
     fixed: float = 0.12
     resource: float = 0.006
     bend: float = 350.0
+    again: float = 0.5
 
     @property
     def cheapest(self) -> float:
         """The size of a batch at which a resource costs least; infinite when resources cost nothing."""
         return math.sqrt(self.fixed * self.bend / self.resource) if self.resource else math.inf
 
-    def batch(self, resources: int) -> float:
-        """One cut batch."""
-        return self.fixed + self.resource * resources * (1 + resources / self.bend)
-
-    def whole(self, resources: int, depth: float = 0.0) -> float:
-        """One whole root; `depth` is 0 for units that need nothing of each other, 1 for a chain."""
-        return self.fixed + self.resource * resources * (1 + depth * resources / self.bend)
+    def batch(self, resources: int, *, waits: bool = False) -> float:
+        """One batch, be it the whole root; `waits` when it reads of another batch of the same run."""
+        once = self.fixed + self.resource * resources * (1 + resources / self.bend)
+        return once * (1 + self.again) if waits else once
 
 
 # What a process costs before it does anything, by provider; the dearest of a stack counts until its runs were measured.
@@ -37,6 +38,7 @@ _FIXED = {"hashicorp/aws": 15.0, "hashicorp/azurerm": 6.0, "hashicorp/google": 6
 _PLUGIN = Price(0.9, 0.01, 600.0)
 _CLOUD_RESOURCE, _CLOUD_BEND = 0.02, 1200.0
 _BUILTIN = "terraform.io/builtin/terraform"
+_LEAST = 0.02  # seconds: no process starts and ends in less
 
 
 def assumed(providers: Iterable[str]) -> Price:
@@ -51,15 +53,12 @@ def assumed(providers: Iterable[str]) -> Price:
 def measured(runs: Iterable[tuple[int, float]], before: Price) -> Price:
     """The price that past batches (resources, seconds) tell; what cannot be told from them is kept from `before`.
 
-    Least squares: few points of a line; the bend stays as it was.
+    The line through the medians (Theil and Sen): a batch that was slow for a reason of its own moves nothing. The price
+    of a resource stays within a hundredth and a hundred times of what it was, or a few odd runs would make resources free.
     """
     points = [(resources * (1 + resources / before.bend), seconds) for resources, seconds in runs]
     if not points:
         return before
-    middle = sum(x for x, _ in points) / len(points)
-    height = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle) ** 2 for x, _ in points)
-    if spread == 0:
-        return Price(max(0.0, height - before.resource * middle), before.resource, before.bend)
-    slope = max(0.0, sum((x - middle) * (y - height) for x, y in points) / spread)
-    return Price(max(0.0, height - slope * middle), slope, before.bend)
+    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
+    slope = min(max(median(slopes), before.resource / 100), before.resource * 100) if slopes else before.resource
+    return replace(before, fixed=max(_LEAST, median(y - slope * x for x, y in points)), resource=slope)

@@ -119,8 +119,8 @@ def test_it_is_never_dearer_than_the_whole_and_always_the_same(
 
 
 def test_sizes_follow_the_measured_table() -> None:
-    """engine.md §12: 100x5 best with batches of 10 to 25 modules, 100x20 with 5; both quicker than the whole."""
-    small, large = every(star(100), 5, Price()), every(star(100), 20, Price())
+    """engine.md §12, where each was planned once: 100x5 best with batches of 10 to 25 modules, 100x20 with 5."""
+    small, large = every(star(100), 5, Price(again=0.0)), every(star(100), 20, Price(again=0.0))
     assert 10 <= middle(small) <= 25
     assert 3 <= middle(large) <= 7
     assert small.whole is None
@@ -149,6 +149,13 @@ def test_the_worst_case_is_still_quicker_than_the_whole() -> None:
     found = every(chain(500), 5, Price())
     assert found.whole_seconds == pytest.approx(107, rel=0.25)
     assert found.seconds < found.whole_seconds / 2
+
+
+def test_what_reads_of_another_batch_is_planned_twice() -> None:
+    price = Price(1.0, 0.0, 100.0, again=0.5)
+    found = batches(chain(3), chain(3), sizes={}, price=price, may_run_whole=False)
+    assert (len(found.batches), found.seconds, found.whole_seconds) == (1, 1.0, 1.0)
+    assert price.batch(10, waits=True) == 1.5
 
 
 def test_an_expensive_provider_gets_one_batch_or_the_whole() -> None:
@@ -205,4 +212,6 @@ def test_prices_are_assumed_by_provider_and_learned_from_runs() -> None:
     assert learned.fixed == pytest.approx(15.0)
     assert learned.resource == pytest.approx(0.02)
     assert measured([], AWS) == AWS
+    assert measured([(5, 15.1), (9, 15.18), (5, 90.0), (40, 15.8)], AWS).fixed == pytest.approx(15.0, abs=0.2)
+    assert measured([(3, 60.0), (125, 2.0)], Price()).resource > 0
     assert measured([(10, 2.0), (10, 4.0)], Price(1.0, 0.1, 100.0)).fixed == pytest.approx(1.9)
