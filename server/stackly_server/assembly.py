@@ -96,10 +96,10 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     roots = settings.dev_repository_roots
     repositories = Repositories(db, keys, on.pages, on.routes, on.clock, roots)
     states, logs, policies = StateService(db, keys, blobs), LogService(db, keys, blobs), PolicyService(db, hcl)
+    records = RecordService(db, keys)
     workers = WorkerService(db, on.vault, keys, settings.trust_domain)
     stacks, registry = StackService(db, keys, states), Registry(db, hcl, states)
-    progress = Progress(stacks, states, policies)
-    records = RecordService(db, keys)
+    progress = Progress(stacks, states, records, policies)
     batches = BatchService(
         db, on.hub, keys, blobs, stacks, states, records, workers, progress, settings.lease_seconds
     )  # fmt: skip

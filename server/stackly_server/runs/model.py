@@ -159,7 +159,10 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A row of `plans`. `units` are documents of `PlanUnit`, empty for a plan of the whole root."""
+    """A row of `plans`. `units` are documents of `PlanUnit`, empty for a plan of the whole root.
+
+    `record_generations` is the sum of the generations of all records that a plan by units was made from.
+    """
 
     run_id: UUID
     number: int
@@ -178,6 +181,7 @@ class Plan:
     created_at: datetime
     units: Sequence[Mapping[str, Any]] = ()
     whole_reasons: Sequence[str] = ()
+    record_generations: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from stackly_server.runs.model import (
 )
 from stackly_server.runs.verdict import after_apply, after_plan, votes
 from stackly_server.stacks.service import StackService, StackState
+from stackly_server.states.model import StateHead
+from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
 
 _WORKFLOW_ID = re.compile(r"run/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(plan|apply)/([1-9][0-9]{0,8})")
@@ -44,9 +46,12 @@ class Judged:
 class Progress:
     """Moves runs. Nothing here opens a transaction or calls outside of the database."""
 
-    def __init__(self, stacks: StackService, states: StateService, policies: PolicyService) -> None:
+    def __init__(
+        self, stacks: StackService, states: StateService, records: RecordService, policies: PolicyService
+    ) -> None:
         self._stacks = stacks
         self._states = states
+        self._records = records
         self._policies = policies
 
     async def judge(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Judged:
@@ -93,20 +98,29 @@ class Progress:
         """Lets the oldest waiting run of a stack state apply, when the lock is free and its plan still fits.
 
         Called whenever a run comes to wait, and whenever the lock is given back. The head's row lock puts callers in
-        line. A state that moved since the plan sends the run back to plan again; an equal digest keeps its approvals.
+        line. A state that moved since the plan, or records of units that did, send the run back to plan again; an equal
+        digest keeps its approvals.
         """
         head = await self._states.head(tx.conn, tx.account_id, state.id, lock=True)
         if head.lock_run_id is not None:
             return  # the state moves until that run has ended
         for run in await store.open_runs(tx.conn, tx.account_id, state.id, [Status.APPLY_QUEUED]):
             plan = await store.plan(tx.conn, tx.account_id, run.id, run.plan_number)
-            if plan is None or (plan.state_serial, plan.state_lineage) != (head.serial, head.lineage):
+            if plan is None or not await self._as_planned(tx, plan, head):
                 await self._plan_again(tx, run, state)
             elif not (await self.judge(tx.conn, tx.account_id, run, state)).verdict.satisfied:
                 await self.step(tx, run, state, Status.AWAITING_APPROVAL, expires_at=APPROVAL_SECONDS_DEFAULT)
             elif await self._states.acquire(tx, state.id, run.id, self.name(tx, state, run)):
                 await self._queue(tx, run, state, Phase.APPLY)
                 return
+
+    async def _as_planned(self, tx: Transaction, plan: Plan, head: StateHead) -> bool:
+        """Whether state and records are those that a plan was made from. A plan of the whole root needs no records."""
+        if (plan.state_serial, plan.state_lineage) != (head.serial, head.lineage):
+            return False
+        if not plan.units:
+            return True
+        return await self._records.generations(tx, head.stack_state_id) == plan.record_generations
 
     async def supersede(self, tx: Transaction, state: StackState, newer: Run) -> None:
         """Ends the runs of older pushes that have not come to apply."""

@@ -142,6 +142,7 @@ class RunnerServicer:
             state_serial=header.state_serial, state_lineage=header.state_lineage,
             projected_sha256=header.projected_sha256, plan_sha256=header.plan_sha256, projected=bytes(projected),
             bundle=bytes(bundle), whole_reasons=tuple(header.whole_reasons),
+            record_generations=header.record_generations,
         )  # fmt: skip
         return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
 

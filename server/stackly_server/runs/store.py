@@ -19,7 +19,9 @@ _RUN = """id, stack_state_id, number, type, trigger, status, from_commit, to_com
     suspects, status_times, cancel_force, log_size, version, done_at, created_at, updated_at"""
 _PLAN = """run_id, number, digest, has_changes, summary, output_changes, engine, platform, commit_hash, tree_sha256,
     state_serial, state_lineage, plan_blob, plan_sha256, created_at"""
-_WHOLE_PLAN = f"{_PLAN}, units, whole_reasons"  # units may be thousands: not where many plans are read
+_WHOLE_PLAN = (
+    f"{_PLAN}, units, whole_reasons, record_generations"  # units may be thousands: not where many plans are read
+)
 _APPROVAL = "member, groups, approved, plan_digest, commit_hash, serial, policies, comment, given_at"
 
 
@@ -251,9 +253,11 @@ async def insert_plan(conn: Connection, account_id: UUID, plan: Plan) -> bool:
     cursor = await conn.execute(
         """
         INSERT INTO plans (account_id, run_id, number, digest, has_changes, summary, output_changes, engine, platform,
-            commit_hash, tree_sha256, state_serial, state_lineage, plan_blob, plan_sha256, units, whole_reasons)
+            commit_hash, tree_sha256, state_serial, state_lineage, plan_blob, plan_sha256, units, whole_reasons,
+            record_generations)
         VALUES (%(account)s, %(run)s, %(number)s, %(digest)s, %(changes)s, %(summary)s, %(outputs)s, %(engine)s,
-            %(platform)s, %(commit)s, %(tree)s, %(serial)s, %(lineage)s, %(blob)s, %(sha)s, %(units)s, %(whole)s)
+            %(platform)s, %(commit)s, %(tree)s, %(serial)s, %(lineage)s, %(blob)s, %(sha)s, %(units)s, %(whole)s,
+            %(generations)s)
         ON CONFLICT (account_id, run_id, number) DO NOTHING
         """,
         {
@@ -274,6 +278,7 @@ async def insert_plan(conn: Connection, account_id: UUID, plan: Plan) -> bool:
             "sha": plan.plan_sha256,
             "units": Jsonb([dict(item) for item in plan.units]),
             "whole": list(plan.whole_reasons),
+            "generations": plan.record_generations,
         },
     )
     return cursor.rowcount == 1

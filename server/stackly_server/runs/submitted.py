@@ -26,6 +26,7 @@ class SubmittedPlan:
     projected: bytes
     bundle: bytes
     whole_reasons: tuple[str, ...] = ()
+    record_generations: int = 0
 
     def check(self) -> None:
         """Refuses bytes that are not what the header says."""
@@ -58,4 +59,5 @@ class SubmittedPlan:
             tree_sha256=self.tree_sha256, state_serial=self.state_serial, state_lineage=self.state_lineage,
             plan_blob=blob, plan_sha256=self.plan_sha256, created_at=datetime.now(UTC),
             units=changes.units(projected), whole_reasons=self.whole_reasons,
+            record_generations=self.record_generations,
         )  # fmt: skip

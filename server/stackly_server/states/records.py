@@ -50,9 +50,17 @@ class RecordService:
         """Rows to write. Never call it inside a transaction."""
         return [await self._sealed(account_id, stack_state_id, record) for record in records]
 
-    async def write(self, tx: Transaction, stack_state_id: UUID, rows: Sequence[RecordRow]) -> None:
-        """Writes all or raises: Conflict when a unit was not cleared or has moved on, TooMuch when it is all too large."""
-        if await record_store.write(tx.conn, tx.account_id, stack_state_id, rows) != len(rows):
+    async def generations(self, tx: Transaction, stack_state_id: UUID) -> int:
+        """The sum of all generations of a stack state: it only grows, with each clearing and each writing."""
+        return await record_store.generations(tx.conn, tx.account_id, stack_state_id)
+
+    async def write(self, tx: Transaction, stack_state_id: UUID, rows: Sequence[RecordRow], *, cleared: bool) -> None:
+        """Writes all or raises: Conflict when a unit has moved on, TooMuch when it is all too large.
+
+        `cleared`: into rows that were cleared; else each is cleared and written in one.
+        """
+        into = record_store.write if cleared else record_store.replace
+        if await into(tx.conn, tx.account_id, stack_state_id, rows) != len(rows):
             raise Conflict("CONCURRENT_CHANGE", "A unit was not named by the apply, or its record has moved on.")
         if await record_store.size(tx.conn, tx.account_id, stack_state_id) > RECORDS_STATE_BYTES:
             raise _too_much(RECORDS_STATE_BYTES, "RECORDS_STATE_BYTES")

@@ -53,9 +53,10 @@ class Runner:
     async def keep(self, subject: Subject, *records: wire.UnitRecord) -> None:
         await self.servicer.WriteRecords(wire.WriteRecordsRequest(records=records), subject)
 
-    async def submit(self, subject: Subject, chain: bytes, *reasons: str) -> str:
+    async def submit(self, subject: Subject, chain: bytes, *reasons: str, generations: int = 0) -> str:
         header = wire.PlanHeader(
             engine="terraform 1.11.4", platform="linux_amd64", tree_sha256="tree", whole_reasons=reasons,
+            record_generations=generations,
             projected_sha256=hashlib.sha256(chain).hexdigest(), plan_sha256=hashlib.sha256(b"plans").hexdigest(),
         )  # fmt: skip
         parts: list[dict[str, Any]] = [{"header": header}, {"projected": chain}, {"plan_file": b"plans"}]
@@ -158,8 +159,9 @@ async def test_all_records_of_a_call_are_kept_or_none(runner: Runner) -> None:
 async def test_only_the_holder_of_a_begun_apply_keeps_records(desk: Desk, runner: Runner) -> None:
     run = await desk.create()
     planning = await desk.claim(run, Phase.PLAN)
-    await refused(runner.keep(planning, record(APP, 2)), "PERMISSION_DENIED")
+    await refused(runner.keep(planning, record(APP, 2)), "VALIDATION_FAILED")
     await desk.submit(planning, "one")
+    await refused(runner.keep(planning, record(APP, 2)), "VALIDATION_FAILED")
     await end(desk, planning)
     await desk.approve(run)
     subject = await desk.claim(run, Phase.APPLY)
@@ -205,9 +207,11 @@ async def test_records_lie_sealed_and_go_with_the_state(desk: Desk, runner: Runn
         assert row == (0,)
 
 
-async def _plan(desk: Desk, runner: Runner, run: Shown, chain: bytes, *reasons: str) -> str:
+async def _plan(
+    desk: Desk, runner: Runner, run: Shown, chain: bytes, *reasons: str, generations: int = 0
+) -> str:  # fmt: skip
     subject = await desk.claim(run, Phase.PLAN)
-    digest = await runner.submit(subject, chain, *reasons)
+    digest = await runner.submit(subject, chain, *reasons, generations=generations)
     await end(desk, subject)
     return digest
 
@@ -235,6 +239,61 @@ async def _variables(desk: Desk, run: Shown) -> str:
     state = (await desk.world.stack_states())["hello"]
     key = await desk.rooms.states.hash_key(desk.me.tenant, state.head)
     return plans.variables_hash({}, key)
+
+
+async def test_records_that_moved_since_the_plan_have_it_made_again(desk: Desk, runner: Runner) -> None:
+    before = await runner.applying(APP)
+    await end(desk, before, Outcome.FAILED)  # no state was written, but nobody knows what came of it
+    run = await desk.create()
+    await _plan(desk, runner, run, chain().to_bytes(), generations=1)
+    between = await runner.applying(APP)
+    assert (await desk.approve(run)).run.status is Status.APPLY_QUEUED
+    await end(desk, between, Outcome.FAILED)
+    again = (await desk.read(run)).run
+    assert (again.status, again.plan_number) == (Status.QUEUED, 2)
+    subject = await desk.claim(run, Phase.PLAN, 2)
+    await runner.submit(subject, chain().to_bytes(), generations=2)
+    await end(desk, subject)
+    assert await desk.status(run) is Status.APPLY_QUEUED  # under an equal digest
+    await desk.claim(run, Phase.APPLY, 2)
+
+
+def idle(*planned: str) -> bytes:
+    """Units that were planned and have nothing to do."""
+    units = [PlannedUnit(unit, True, ("code: main.tf",), 1) for unit in planned]
+    nothing = plans.project(plan_json(""), b"k" * 32)
+    return project_chain(units, [(planned, nothing)], {}, exports={}).to_bytes()
+
+
+async def test_a_plan_of_nothing_to_do_keeps_records(desk: Desk, runner: Runner) -> None:
+    run = await desk.create()
+    subject = await desk.claim(run, Phase.PLAN)
+    await runner.submit(subject, idle(APP))
+    await refused(runner.keep(subject, record(NET, 2)), "VALIDATION_FAILED")
+    await refused(runner.keep(subject, record(APP, 1)), "CONCURRENT_CHANGE")
+    await runner.keep(subject, record(APP, 2))
+    await runner.keep(subject, record(APP, 2))
+    await refused(runner.keep(subject, record(APP, 2, b"other")), "CONCURRENT_CHANGE")
+    await end(desk, subject)
+    assert await desk.status(run) is Status.PLANNED_AND_FINISHED
+    subject = await desk.claim(await desk.create(), Phase.PLAN)
+    await runner.submit(subject, idle(APP), generations=2)
+    await runner.keep(subject, record(APP, 4, b"newer"))
+    assert await runner.records(subject) == {APP: (4, b"newer", SECRET)}
+
+
+async def test_a_plan_keeps_nothing_while_somebody_is_at_work(desk: Desk, runner: Runner) -> None:
+    planning = await desk.claim(await desk.create(), Phase.PLAN)
+    await runner.submit(planning, idle(APP, NET))
+    applying = await runner.applying(APP)
+    await refused(runner.keep(planning, record(NET, 2)), "CONCURRENT_CHANGE")
+    assert await desk.write(applying, 1) is None
+    await end(desk, applying)
+    for unit in (APP, NET):
+        await refused(runner.keep(planning, record(unit, 2)), "CONCURRENT_CHANGE")
+    only = await desk.claim(await desk.create(RunType.PLAN_ONLY), Phase.PLAN)
+    await runner.submit(only, idle(APP))
+    await refused(runner.keep(only, record(APP, 3)), "VALIDATION_FAILED")
 
 
 async def test_nothing_to_do_ends_the_run_and_a_deferred_unit_does_not(desk: Desk, runner: Runner) -> None:

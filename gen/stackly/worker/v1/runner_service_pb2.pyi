@@ -149,7 +149,7 @@ class SubmitPlanRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[PlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., plan_file: _Optional[bytes] = ...) -> None: ...
 
 class PlanHeader(_message.Message):
-    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons")
+    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons", "record_generations")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -159,6 +159,7 @@ class PlanHeader(_message.Message):
     PLAN_SHA256_FIELD_NUMBER: _ClassVar[int]
     HAS_CHANGES_FIELD_NUMBER: _ClassVar[int]
     WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
+    RECORD_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
     engine: str
     platform: str
     tree_sha256: str
@@ -168,7 +169,8 @@ class PlanHeader(_message.Message):
     plan_sha256: str
     has_changes: bool
     whole_reasons: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+    record_generations: int
+    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., record_generations: _Optional[int] = ...) -> None: ...
 
 class SubmitPlanResponse(_message.Message):
     __slots__ = ("plan_digest",)

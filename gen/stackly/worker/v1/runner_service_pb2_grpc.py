@@ -169,10 +169,12 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WriteRecords(self, request, context):
-        """Keeps records of units that were applied: all or none. A unit must have been named by StartApply, and its generation
-        must follow the stored one. The same records again change nothing.
+        """Keeps records of units: all or none. Their generation is that of the record that the plan was made from, and 2: clearing
+        it counts too. The same records again change nothing.
+        In an apply: for units that StartApply named, after the state that the records speak of was accepted. In a plan that has
+        nothing to do, after SubmitPlan: for planned units, while nobody holds the lock and the state is the planned one.
         Fails with CONCURRENT_CHANGE, LEASE_LOST or LIMIT_EXCEEDED.
-        A runner may call it, for its batch, after the state that the records speak of was accepted.
+        A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
