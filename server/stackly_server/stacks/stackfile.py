@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from stackly_engine.constraints import BadVersionError, Constraint
 from stackly_server.hcl.document import Block, Call, Document, HclError, Place, Plain, Scalar, Value
 from stackly_server.hcl.shape import ID, ID_RULE, Body, Notes, literal, strangers
 from stackly_server.stacks.unbuilt import note_unbuilt
@@ -22,9 +22,6 @@ TIMEOUT_SECONDS = 7 * 86400
 """The longest timeout."""
 PLAN_SECONDS = 1800
 APPLY_SECONDS = 7200
-
-_VERSION = r"(=|!=|>=|<=|>|<|~>)?\s*\d+(\.\d+){0,2}(-[0-9A-Za-z.-]+)?"
-_CONSTRAINT = re.compile(rf"\s*{_VERSION}\s*(,\s*{_VERSION}\s*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +241,7 @@ class _StackReader:
         inner = Body(block, block.kind, self._notes)
         constraint = inner.text("version") or ""
         attribute = inner.attribute("version")
-        if constraint and attribute is not None and not _CONSTRAINT.fullmatch(constraint):
+        if attribute is not None and not _is_constraint(constraint):
             self._notes.add(attribute.value.place, f'"{constraint[:80]}" is no version constraint such as "~> 1.11"')
         inner.close()
         return Engine("tofu" if block is tofu else "terraform", constraint)
@@ -302,6 +299,14 @@ class _StackReader:
             if name in first:
                 self._notes.add(block.place, f'state "{name}" stands twice; the first is in line {first[name]}')
             first.setdefault(name, block.place.line)
+
+
+def _is_constraint(text: str) -> bool:
+    try:
+        Constraint.parse(text)
+    except BadVersionError:
+        return False
+    return True
 
 
 def _with_findings(stack: StackFile, findings: list[Finding]) -> StackFile:

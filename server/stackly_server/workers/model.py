@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from stackly_server.workers.versions import BadVersionError, Constraint, Version
+from stackly_engine.constraints import BadVersionError, Constraint, Version
 
 ENGINES = ("terraform", "tofu")
 _LABEL = re.compile(r"[A-Za-z]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from stackly_engine.constraints import BadVersionError, Constraint
 from stackly_server.access import Kind, Subject, own, require
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import Conflict, FieldProblem, Invalid, NotFound, NotNow, Unauthenticated
@@ -12,7 +13,6 @@ from stackly_server.workers import store, token_store
 from stackly_server.workers.credentials import WorkerId, colon_serial, plain_serial
 from stackly_server.workers.model import DEFAULT_SELECTOR, Selector, Worker, WorkerStatus, lacking, task_queue
 from stackly_server.workers.ports import Issuer, Keys
-from stackly_server.workers.versions import BadVersionError, Constraint
 
 _AT_REST = {WorkerStatus.OFFLINE, WorkerStatus.EVICTED, WorkerStatus.BANNED}
 

@@ -172,6 +172,8 @@ WRONG = [
     ('stack "a" {\n hooks { pre_pan = [] }\n}', 2, "nearest known name is pre_plan"),
     ('stack "a" {\n terraform {}\n tofu {}\n}', 3, "not both"),
     ('stack "a" {\n terraform { version = "latest" }\n}', 2, "no version constraint"),
+    ('stack "a" {\n tofu { version = ">= 1.5,, < 2" }\n}', 2, "no version constraint"),
+    ('stack "a" {\n terraform { version = "=> 1.5" }\n}', 2, "no version constraint"),
     ('stack "a" {\n requires { memory = "2GB" }\n}', 2, "a size such as"),
     ('stack "a" {\n requires { cpu = 0 }\n}', 2, "a number above 0"),
     ('stack "a" {\n timeouts { plan = "8d" }\n}', 2, "longer than 7d"),

@@ -39,8 +39,10 @@ def test_renewals_are_spread_around_the_half_and_end_in_time(begins: float, life
 @pytest.mark.parametrize(
     ("requirement", "version"),
     [
-        ("terraform", "1.11.4"),
-        ("", "1.11.4"),
+        ("terraform", "1.5.7"),
+        ("", "1.5.7"),
+        ("terraform >= 0", "1.11.4"),
+        ("terraform ~> 1.12.0", "1.12.0-beta1"),
         ("terraform 1.5.7", "1.5.7"),
         ("terraform = 1.11.4", "1.11.4"),
         ("terraform ~> 1.5.0", "1.5.7"),
@@ -54,7 +56,7 @@ def test_engine_is_chosen_as_terraform_would(requirement: str, version: str) -> 
     assert choose(requirement, HERE).version == version
 
 
-@pytest.mark.parametrize("requirement", ["tofu", "terraform >= 2", "terraform latest", "terraform ~> 1.12.0"])
+@pytest.mark.parametrize("requirement", ["tofu", "terraform >= 2", "terraform latest", "terraform ~> 1.13.0"])
 def test_engine_that_does_not_fit_is_refused(requirement: str) -> None:
     with pytest.raises(RequirementError):
         choose(requirement, HERE)
