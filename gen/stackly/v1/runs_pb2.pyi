@@ -187,18 +187,20 @@ class RunVariable(_message.Message):
     def __init__(self, json: _Optional[str] = ..., sensitive: _Optional[bool] = ...) -> None: ...
 
 class WaitingOn(_message.Message):
-    __slots__ = ("approvals", "blocking_run", "lock_holder", "missing_capabilities", "expires_at")
+    __slots__ = ("approvals", "blocking_run", "lock_holder", "missing_capabilities", "offered_engines", "expires_at")
     APPROVALS_FIELD_NUMBER: _ClassVar[int]
     BLOCKING_RUN_FIELD_NUMBER: _ClassVar[int]
     LOCK_HOLDER_FIELD_NUMBER: _ClassVar[int]
     MISSING_CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    OFFERED_ENGINES_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     approvals: _containers.RepeatedCompositeFieldContainer[MissingApproval]
     blocking_run: str
     lock_holder: str
     missing_capabilities: _containers.RepeatedScalarFieldContainer[str]
+    offered_engines: _containers.RepeatedScalarFieldContainer[str]
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, approvals: _Optional[_Iterable[_Union[MissingApproval, _Mapping]]] = ..., blocking_run: _Optional[str] = ..., lock_holder: _Optional[str] = ..., missing_capabilities: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, approvals: _Optional[_Iterable[_Union[MissingApproval, _Mapping]]] = ..., blocking_run: _Optional[str] = ..., lock_holder: _Optional[str] = ..., missing_capabilities: _Optional[_Iterable[str]] = ..., offered_engines: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class MissingApproval(_message.Message):
     __slots__ = ("policy", "count", "groups")

@@ -239,16 +239,18 @@ class VerifyCapabilitiesResponse(_message.Message):
     def __init__(self, worker: _Optional[_Union[_workers_pb2.Worker, _Mapping]] = ..., temporal_address: _Optional[str] = ..., temporal_namespace: _Optional[str] = ..., task_queues: _Optional[_Iterable[str]] = ..., public_url: _Optional[str] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
-    __slots__ = ("running_runs", "acknowledged", "wait_seconds", "first")
+    __slots__ = ("running_runs", "acknowledged", "wait_seconds", "first", "engines")
     RUNNING_RUNS_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
     WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
+    ENGINES_FIELD_NUMBER: _ClassVar[int]
     running_runs: _containers.RepeatedScalarFieldContainer[str]
     acknowledged: int
     wait_seconds: int
     first: bool
-    def __init__(self, running_runs: _Optional[_Iterable[str]] = ..., acknowledged: _Optional[int] = ..., wait_seconds: _Optional[int] = ..., first: _Optional[bool] = ...) -> None: ...
+    engines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, running_runs: _Optional[_Iterable[str]] = ..., acknowledged: _Optional[int] = ..., wait_seconds: _Optional[int] = ..., first: _Optional[bool] = ..., engines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HeartbeatResponse(_message.Message):
     __slots__ = ("lease_expires_at", "sequence", "task_queues", "drain", "reverify", "rotate")

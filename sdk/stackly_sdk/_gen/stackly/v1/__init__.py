@@ -3042,6 +3042,14 @@ class HeartbeatRequest(betterproto2.Message):
     True in the first one after a start: directives are sent whole.
     """
 
+    engines: "list[str]" = betterproto2.field(
+        5, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    The engines that are here now, each as `terraform 1.11.4`. Others than those it was last asked to prove bring a new
+    challenge, and what is gone gets no work from this call on. At most 20. Default: as before.
+    """
+
 
 default_message_pool.register_message(
     "stackly.v1", "HeartbeatRequest", HeartbeatRequest
@@ -6678,6 +6686,13 @@ class WaitingOn(betterproto2.Message):
     )
     """
     Capabilities that no worker of the namespace has, such as `terraform ~> 1.11` or `label zone=eu`.
+    """
+
+    offered_engines: "list[str]" = betterproto2.field(
+        6, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    When an engine is missing: the engines that workers of the namespace have, such as `terraform 1.11.4`, in order.
     """
 
     expires_at: "datetime.datetime | None" = betterproto2.field(
