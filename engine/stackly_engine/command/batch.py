@@ -18,6 +18,7 @@ from stackly_engine.exports import Recorded, to_document
 from stackly_engine.records import Record
 
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
+_SMALL = 2**20  # bytes of state
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,19 @@ class Shell:
         chosen = self.project.root / ".terraform" / "environment"
         return chosen.read_text().strip() if chosen.is_file() else "default"
 
-    def run(self, folder: Path, command: str, *arguments: str) -> Done:
-        """From the real root, with -chdir: `path.cwd` comes out as in the root."""
-        env = {**self.env, "TF_WORKSPACE": self.terraform_workspace}
+    def run(self, folder: Path, command: str, *arguments: str, state: int | None = None) -> Done:
+        """From the real root, with -chdir: `path.cwd` comes out as in the root. `state` is its size, when it is of a batch."""
+        env = {**self._brisk(state), **self.env, "TF_WORKSPACE": self.terraform_workspace}
         argv = [self.tool.path, f"-chdir={folder}", command, *arguments]
         return self.processes.run(argv, self.project.root, env)
+
+    def _brisk(self, state: int | None) -> dict[str, str]:
+        """Let Go collect garbage at five times what lives, not at two: a third less processor time for a batch.
+
+        Only where nothing is loaded that would take much memory: no provider, no large state.
+        """
+        small = state is not None and state <= _SMALL
+        return {"GOGC": "400"} if small and not (self.project.root / ".terraform" / "providers").is_dir() else {}
 
 
 class LocalHands:
@@ -63,10 +72,11 @@ class LocalHands:
         state = space.state_file(shell.terraform_workspace)
         state.parent.mkdir(parents=True, exist_ok=True)
         write_secret(state, job.state)
-        done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space))
+        size = len(job.state)
+        done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space), state=size)
         if done.code not in {0, CHANGES}:
             return Planned(job, {}, b"", done.output.strip() or f"exit code {done.code}", space)
-        shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file))
+        shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file), state=size)
         if shown.code:
             return Planned(job, {}, b"", f"the plan cannot be shown:\n{shown.output}", space)
         space.seconds = time.monotonic() - began
@@ -79,7 +89,7 @@ class LocalHands:
         each = max(1, shell.parallelism // max(1, width))
         arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(space.plan_file))
         began = time.monotonic()
-        done = shell.run(space.folder, "apply", *arguments)
+        done = shell.run(space.folder, "apply", *arguments, state=len(planned.job.state))
         self.store.observe(
             len(planned.document.get("resource_changes") or []), space.seconds + time.monotonic() - began
         )
