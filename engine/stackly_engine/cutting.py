@@ -27,7 +27,8 @@ class Cut:
 
     `variables` is the JSON of a var file for the generated variables, `modules` a modules.json of the batch's calls,
     `external` the addresses of other units that the batch reads, `prefix` how every generated name begins. `preview` says
-    that something stands for what is not known yet: plans of this root must never be applied.
+    that something stands for what is not known yet: plans of this root must never be applied. `copied` are data sources of
+    other units that the batch reads anew; what it leaves of them in its state is to be dropped.
     """
 
     files: Mapping[str, bytes]
@@ -38,6 +39,7 @@ class Cut:
     generated_name: str = GENERATED
     prefix: str = mangling.PREFIX
     preview: bool = False
+    copied: frozenset[str] = frozenset()
 
 
 def cut(
@@ -53,7 +55,7 @@ def cut(
     `pending` are addresses of other units whose managed resources will change: what depends on them must wait in the
     preview. `removed` among the units adds the removed blocks of what is gone, and every provider block.
     """
-    needs = _needs(graph, units)
+    needs = needs_of(graph, units)
     editor = _Editor(graph, needs.kept, needs.idle, pending, prefix_of(graph))
     files = editor.edit(graph.configuration.root.files)
     made = editor.generated(upstream)
@@ -67,6 +69,7 @@ def cut(
         variables=exact.dumps(made.values()),
         modules=_modules(graph, needs.kept),
         external=needs.external,
+        copied=needs.copied,
         generated_name=_free_name(files),
         prefix=editor.prefix,
         preview=bool(made.resources),
@@ -88,16 +91,20 @@ def edited(data: bytes, edits: Collection[tuple[Span, bytes]]) -> bytes:
     return bytes(out + data[reached:])
 
 
-def _needs(graph: Graph, units: Collection[str]) -> Needs:
+def needs_of(graph: Graph, units: Collection[str]) -> Needs:
+    """What a batch keeps; `removed` may be among its units."""
     nodes = graph.configuration.root.nodes
     if set(units) >= set(graph.units):
         return Needs(frozenset(nodes), frozenset())
     needs = graph.needs(sorted(set(units) - {REMOVED}))
     if REMOVED not in units:
         return needs
-    kept, external = _closure(graph, {address for address, node in nodes.items() if _about_removed(graph, node)})
+    start = {address for address, node in nodes.items() if _about_removed(graph, node)}
+    copied = frozenset[str]().union(*(graph.copies.get(address, ()) for address in start))
+    kept, external = _closure(graph, start | copied)
     kept |= needs.kept
-    return Needs(frozenset(kept), frozenset(external | needs.external) - kept)
+    foreign = copied - {member for unit in set(units) - {REMOVED} for member in graph.units[unit].members}
+    return Needs(frozenset(kept), frozenset(external | needs.external) - kept, copied=needs.copied | foreign)
 
 
 def _about_removed(graph: Graph, node: Node) -> bool:

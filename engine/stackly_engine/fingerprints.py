@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from stackly_engine import ordering, reasons
-from stackly_engine.edges import Use
+from stackly_engine.edges import PASSING, Use
+from stackly_engine.gathering import Needs
 from stackly_engine.graph import Graph
 from stackly_engine.impure import impurities, texts, worldly
 from stackly_engine.parts import MISSING, SCHEMA_ID, Context, Parts, differences, dynamic, fingerprint, value_at
@@ -221,11 +222,28 @@ class _Reader:
 
     def _inputs(self, unit: str) -> Iterator[Place]:
         found: set[Place] = set()
-        for address in self._needs[unit].kept:
+        needs = self._needs[unit]
+        handed = self._handed(needs) if needs.copied else frozenset()
+        for address in needs.kept:
+            read_here = needs.external | needs.copied if address in handed else needs.external
             for read in self.graph.edges.reads[address]:
-                if read.use is Use.VALUE and read.target in self._needs[unit].external:
+                if read.use is Use.VALUE and read.target in read_here:
                     found.add((read.target, read.attribute))
         yield from sorted(found, key=lambda place: (place[0], place[1] or ""))
+
+    def _handed(self, needs: Needs) -> frozenset[str]:
+        """Kept nodes that read for other purposes than to configure a provider: of copies only what they read counts."""
+        nodes, reads = self.configuration.root.nodes, self.graph.edges.reads
+        found = {name for name in needs.kept - needs.copied if nodes[name].kind not in PASSING}
+        waiting = list(found)
+        while waiting:
+            passing = {
+                read.target for read in reads[waiting.pop()]
+                if read.target in needs.kept and nodes[read.target].kind in {Kind.LOCAL, Kind.VARIABLE}
+            }  # fmt: skip
+            waiting.extend(passing - found)
+            found |= passing
+        return frozenset(found)
 
     def _waits(self, unit: str) -> tuple[str, ...]:
         """The units that this one's depends_on reaches, through theirs."""

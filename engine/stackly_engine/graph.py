@@ -7,25 +7,13 @@ from functools import cached_property
 from stackly_engine import ordering
 from stackly_engine.addresses import top
 from stackly_engine.configuration import Configuration
+from stackly_engine.copying import copies_of, users_of
 from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Use, edges_of, named
+from stackly_engine.gathering import Gathering, Needs
 from stackly_engine.source import REAL, Kind, Node
 from stackly_engine.units import Unit, units_of
 
 __all__ = ["OUTPUTS", "Graph", "Needs", "Unit", "build", "top"]
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a batch is made of: `kept` node addresses of the root, `external` real addresses of other units it reads.
-
-    `awaited` are real addresses of other units that stand in a `depends_on` of the batch (they may be external too).
-    `idle` are kept provider blocks that a call names and nothing below it uses: what they read is not kept for them.
-    """
-
-    kept: frozenset[str]
-    external: frozenset[str]
-    awaited: frozenset[str] = frozenset()
-    idle: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -67,23 +55,15 @@ class Graph:
     def needs(self, units: Iterable[str]) -> Needs:
         """What a batch of these units keeps of the root, and what it reads of others."""
         chosen = frozenset(units)
-        kept: set[str] = set()
-        passed: set[str] = set()
-        outside: dict[Use, set[str]] = {use: set() for use in Use}
-        waiting = list(self._starts(chosen))
-        while waiting:
-            address = waiting.pop()
-            if address in kept:
-                continue
-            kept.add(address)
-            passed |= self.configuration.passed(address) if address.startswith("module.") else frozenset()
-            for read in self.edges.reads[address]:
-                if self.edges.is_real(read.target) and self.owner[read.target] not in chosen:
-                    outside[read.use].add(read.target)
-                else:
-                    waiting.append(read.target)
-        external, awaited = frozenset(outside[Use.VALUE]), frozenset(outside[Use.ORDER])
-        return Needs(frozenset(kept | passed), external, awaited, frozenset(passed - kept))
+        walk = Gathering(
+            self.edges, lambda address: self.owner[address] in chosen, self.configuration.passed, self.copies
+        )
+        return walk.needs(self._starts(chosen))
+
+    @cached_property
+    def copies(self) -> Mapping[str, frozenset[str]]:
+        """Provider block → credential data sources that each batch with the block reads itself."""
+        return copies_of(self.edges)
 
     def owner_of(self, address: str) -> str | None:
         """The unit of any address, with indices and deeper ones, by its top-level part; None when nothing declares it."""
@@ -123,6 +103,7 @@ class Graph:
         return self.owner.get(name) if name is not None else None
 
 
+_VALUES = frozenset({Kind.LOCAL, Kind.VARIABLE})
 _BLOCKS = frozenset({Kind.MOVED, Kind.REMOVED, Kind.IMPORT})
 
 
@@ -141,7 +122,11 @@ def build(configuration: Configuration) -> Graph:
     inside = _inside_checks(edges)
     if inside:
         upstream[OUTPUTS] |= upstream.keys() - ordering.reachable(ordering.inverted(upstream), [OUTPUTS]) - {OUTPUTS}
-    exports = _exports(edges, owner)
+    copying = users_of(edges, copies_of(edges))
+    for name, users in copying.items():
+        for unit in {_owner(owner, user) for user in users}:
+            upstream[unit] |= frozenset(owner[needed] for needed in edges.direct[name]) - {unit}
+    exports = _exports(edges, owner, copying)
     direct = {address: needed for address, needed in edges.direct.items() if address != OUTPUTS}
     return Graph(configuration, units, upstream, {**inside, **owner}, exports, direct, edges)
 
@@ -162,20 +147,36 @@ def _inside_checks(edges: Edges) -> dict[str, str]:
     }
 
 
-def _exports(edges: Edges, owner: Mapping[str, str]) -> dict[str, frozenset[str | None]]:
+def _exports(
+    edges: Edges, owner: Mapping[str, str], copying: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str | None]]:
+    """What is read across units; `copying` has the real nodes whose batches hold a copy of a data source."""
     found: dict[str, set[str | None]] = {}
-    users = {name: frozenset(_owner(owner, user) for user in those) for name, those in edges.users().items()}
-    for address, node in edges.nodes.items():
-        if node.kind in PASSING:
-            readers = users[address]
-        elif node.kind in REAL | CLOSING:
-            readers = frozenset({_owner(owner, address)})
-        else:
-            continue  # an import block reads as the node that it is for
+    all_readers = _readers(edges, owner, edges.users(), copying)
+    by_value = _readers(edges, owner, edges.users(_VALUES), {}) if copying else {}
+    for address, readers in all_readers.items():
         for read in edges.reads[address]:
-            if read.use is Use.VALUE and edges.is_real(read.target) and readers - {owner[read.target]}:
+            units = by_value.get(address, frozenset()) if read.target in copying else readers
+            if read.use is Use.VALUE and edges.is_real(read.target) and units - {owner[read.target]}:
                 found.setdefault(read.target, set()).add(read.attribute)
     return {address: frozenset(attributes) for address, attributes in sorted(found.items())}
+
+
+def _readers(
+    edges: Edges,
+    owner: Mapping[str, str],
+    users: Mapping[str, frozenset[str]],
+    copying: Mapping[str, frozenset[str]],
+) -> dict[str, frozenset[str]]:
+    """The units whose batches hold each node. An import block reads as the node that it is for."""
+    found: dict[str, frozenset[str]] = {}
+    for address, node in edges.nodes.items():
+        if node.kind in REAL | CLOSING | PASSING:
+            own = {address} if node.kind in REAL | (CLOSING - PASSING) else users.get(address, frozenset())
+            found[address] = frozenset(
+                _owner(owner, reader) for user in own for reader in (user, *copying.get(user, ()))
+            )
+    return found
 
 
 def _owner(owner: Mapping[str, str], address: str) -> str:

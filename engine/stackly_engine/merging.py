@@ -39,6 +39,12 @@ def part(base: Mapping[str, Any], tops: Collection[str], *, outputs: bool = Fals
     return slices.join(head, {top: resources[top] for top in sorted(tops) if top in resources})
 
 
+def without(document: Mapping[str, Any], tops: Collection[str]) -> dict[str, Any]:
+    """A document without the slices of these top-level addresses: data sources that a batch read beside its own."""
+    kept = [resource for resource in document.get("resources") or [] if slices.top_of(resource) not in tops]
+    return {**document, "resources": kept}
+
+
 def merged(base: Mapping[str, Any], batches: Iterable[Written]) -> dict[str, Any]:
     """The base document with the tops of each batch as that batch left them, serial one higher when anything changed.
 

@@ -25,17 +25,18 @@ _CLOUD, _START = "TESTCLOUD", "TESTCLOUD_START_SECONDS"
 
 
 @contextlib.contextmanager
-def reattached(cloud: Cloud) -> Iterator[dict[str, str]]:
+def reattached(cloud: Cloud, provider: TestCloud | None = None) -> Iterator[dict[str, str]]:
     """The variables of the environment with which Terraform finds a provider that lives in this process."""
+    served = provider or TestCloud(cloud)
     pool = ThreadPoolExecutor(64)
     server = grpc.server(pool, interceptors=[_Peers()])
-    tfplugin_pb2_grpc.add_ProviderServicer_to_server(ProviderServicer(TestCloud(cloud)), server)
+    tfplugin_pb2_grpc.add_ProviderServicer_to_server(ProviderServicer(served), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
     told = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
     try:
-        yield {"TF_REATTACH_PROVIDERS": json.dumps({ADDRESS: told})}
+        yield {"TF_REATTACH_PROVIDERS": json.dumps({served.full_name(): told})}
     finally:
         server.stop(None).wait()
         pool.shutdown()

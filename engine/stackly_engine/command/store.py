@@ -131,9 +131,9 @@ class Store:
 
 
 def _share_bytes(share: Share) -> bytes:
-    return exact.dumps([sorted(share.tops), share.outputs, share.prefix])
+    return exact.dumps([sorted(share.tops), share.outputs, share.prefix, sorted(share.copied)])
 
 
 def _share(data: bytes) -> Share:
-    tops, outputs, prefix = exact.loads(data)
-    return Share(frozenset(tops), outputs, prefix)
+    tops, outputs, prefix, *copied = exact.loads(data)  # written before there were copies, it has none
+    return Share(frozenset(tops), outputs, prefix, frozenset(copied[0] if copied else ()))

@@ -1,15 +1,16 @@
 """Apply a planned chain: the engine decides step by step, hands carry it out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from stackly_engine.addresses import top
 from stackly_engine.applying import Applied, Applying, Left, Step
 from stackly_engine.coverage import Finding, uncovered
-from stackly_engine.cutting import cut
+from stackly_engine.cutting import Cut, cut
 from stackly_engine.driving import state
 from stackly_engine.driving.chain import Chain, Piece
 from stackly_engine.driving.known import Known
@@ -111,7 +112,7 @@ class Apply:
             findings = uncovered(approved.document, plan.document, generated=plan.cut.prefix)
             if findings:
                 return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)
-        if _quiet(plan.document, plan.cut.prefix) and _known(self.planned(plan)):
+        if _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
         done = self.known.hands.apply(plan, len(self.running))
         return Ended(units, Fate.APPLIED if done.good else Fate.FAILED, done.output, plan=plan, state=done.state)
@@ -157,26 +158,33 @@ def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     known.hands.keep(known.document)
 
 
-def _quiet(plan: Mapping[str, Any], prefix: str) -> bool:
+def _quiet(plan: Mapping[str, Any], made: Cut) -> bool:
     """Whether an apply would leave the state as it is; with data sources or checks it may not, so those are applied."""
-    changes = [change for change in plan.get("resource_changes") or [] if not change["name"].startswith(prefix)]
+    changes = [
+        change
+        for change in plan.get("resource_changes") or []
+        if not change["name"].startswith(made.prefix) and top(change["address"]) not in made.copied
+    ]
     still = all(
         change["change"]["actions"] == ["no-op"]
         and "previous_address" not in change
         and "importing" not in change["change"]
         for change in changes
     )
-    outputs = (change for name, change in (plan.get("output_changes") or {}).items() if not name.startswith(prefix))
+    outputs = (
+        change for name, change in (plan.get("output_changes") or {}).items() if not name.startswith(made.prefix)
+    )
     others = ("resource_drift", "deferred_changes", "checks", "action_invocations")
-    data = any(change["mode"] == "data" for change in changes) or _reads(plan.get("prior_state") or {})
+    data = any(change["mode"] == "data" for change in changes) or _reads(plan.get("prior_state") or {}, made.copied)
     return still and not data and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
 
 
-def _reads(prior: Mapping[str, Any]) -> bool:
+def _reads(prior: Mapping[str, Any], copied: Collection[str]) -> bool:
     waiting = [prior.get("values", {}).get("root_module", {})]
     while waiting:
         module = waiting.pop()
-        if any(resource["mode"] == "data" for resource in module.get("resources") or []):
+        data = (one["address"] for one in module.get("resources") or [] if one["mode"] == "data")
+        if any(top(address) not in copied for address in data):
             return True
         waiting.extend(module.get("child_modules") or [])
     return False

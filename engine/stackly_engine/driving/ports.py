@@ -11,11 +11,15 @@ from stackly_engine.records import Record
 
 @dataclass(frozen=True)
 class Share:
-    """What of the stack's state a batch may write: enough to take its state in when nothing else is known any more."""
+    """What of the stack's state a batch may write: enough to take its state in when nothing else is known any more.
+
+    `copied` are data sources of other units that the batch read for itself: what it wrote of them is dropped.
+    """
 
     tops: frozenset[str]
     outputs: bool
     prefix: str
+    copied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

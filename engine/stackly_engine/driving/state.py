@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from stackly_engine import merging, slices
-from stackly_engine.cutting import REMOVED
+from stackly_engine.cutting import needs_of
 from stackly_engine.dependencies import Dependencies
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Share
@@ -33,12 +33,14 @@ def part(known: Known, units: Collection[str]) -> bytes:
 
 
 def share(known: Known, units: Collection[str]) -> Share:
-    return Share(tops(known, units), OUTPUTS in units, prefix_of(known.graph))
+    copied = needs_of(known.graph, units).copied
+    return Share(tops(known, units), OUTPUTS in units, prefix_of(known.graph), copied)
 
 
 def merged(base: Mapping[str, Any], mine: Share, left: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document after a batch left this one."""
-    return merging.merged(base, [Written(without_generated(left, mine.prefix), mine.tops, mine.outputs)])
+    own = merging.without(without_generated(left, mine.prefix), mine.copied - mine.tops)
+    return merging.merged(base, [Written(own, mine.tops, mine.outputs)])
 
 
 def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str, Any]:
@@ -49,5 +51,5 @@ def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str
 def declared(graph: Graph, units: Collection[str]) -> frozenset[str]:
     """The names of the variables that a batch declares."""
     nodes = graph.configuration.root.nodes
-    kept = nodes.keys() if set(units) >= set(graph.units) else graph.needs([u for u in units if u != REMOVED]).kept
+    kept = needs_of(graph, units).kept
     return frozenset(nodes[address].block.labels[0] for address in kept if nodes[address].kind is Kind.VARIABLE)

@@ -1,0 +1,44 @@
+"""Data sources that are copied: tokens of minutes that provider blocks read are read anew by each batch that needs them."""
+
+from collections.abc import Mapping
+
+from stackly_engine.edges import PASSING, Edges
+from stackly_engine.impure import CREDENTIALS
+from stackly_engine.source import Kind
+
+
+def copies_of(edges: Edges) -> dict[str, frozenset[str]]:
+    """For each provider block the credential data sources that it comes to, also by way of another of them.
+
+    A batch with the block holds copies of these. Only the unit that declares one keeps it in the state; what it reads
+    itself is handed over as to any other node. Providers that read none are left out.
+    """
+    tokens = frozenset(
+        name
+        for name, node in edges.nodes.items()
+        if node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS and name in edges.direct
+    )
+    if not tokens:
+        return {}
+    found = {name: _reached(edges, name, tokens) for name, node in edges.nodes.items() if node.kind is Kind.PROVIDER}
+    return {name: reached for name, reached in sorted(found.items()) if reached}
+
+
+def users_of(edges: Edges, copies: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """For each copied data source the real nodes (and `outputs`) whose batches hold a copy of it."""
+    users = edges.users() if copies else {}
+    copied = frozenset[str]().union(*copies.values())
+    return {
+        name: frozenset[str]().union(*(users[provider] for provider, those in copies.items() if name in those))
+        for name in sorted(copied)
+    }
+
+
+def _reached(edges: Edges, provider: str, tokens: frozenset[str]) -> frozenset[str]:
+    passed, waiting = {provider}, [provider]
+    while waiting:
+        for read in edges.reads[waiting.pop()]:
+            if read.target not in passed and (read.target in tokens or edges.nodes[read.target].kind in PASSING):
+                passed.add(read.target)
+                waiting.append(read.target)
+    return frozenset(passed & tokens)
