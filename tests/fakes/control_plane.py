@@ -1,17 +1,19 @@
 """A control plane in memory: a fake of the runner's port, with the faults a test asks for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
     Outcome,
+    PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitRow,
 )
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
@@ -41,6 +43,7 @@ class MemoryPlane:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     grew: asyncio.Event = field(default_factory=asyncio.Event)
     sources: int = 0
+    records: dict[str, UnitRow] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -80,9 +83,26 @@ class MemoryPlane:
         await self._answer()
         self.plan = plan
 
-    async def start_apply(self, nonce: str) -> Grant:
+    async def get_records(self) -> tuple[UnitRow, ...]:
+        await self._answer()
+        return tuple(row for _, row in sorted(self.records.items()))
+
+    async def write_records(self, rows: Sequence[UnitRow]) -> None:
+        """As the server: only into rows that `start_apply` cleared, one generation on; the same again is no news."""
+        await self._answer()
+        for row in rows:
+            known = self.records.get(row.unit)
+            if known == row:
+                continue
+            if known is None or known.record or known.generation + 1 != row.generation or not row.record:
+                raise PlaneRefusedError("CONCURRENT_CHANGE")
+            self.records[row.unit] = row
+
+    async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         if self.nonces and self.nonces[-1] != nonce:
             raise LeaseLostError("started before")
+        if not self.nonces:
+            self._clear(units or tuple(self.records))
         self.nonces.append(nonce)
         await self._answer()
         return self.grant
@@ -97,6 +117,11 @@ class MemoryPlane:
 
     def waits(self) -> None:
         """Nothing is asked for ahead here."""
+
+    def _clear(self, units: Sequence[str]) -> None:
+        for unit in units:
+            row = self.records.get(unit, UnitRow(unit, 0, b"", b""))
+            self.records[unit] = replace(row, generation=row.generation + 1, record=b"")
 
     async def _answer(self) -> None:
         await asyncio.sleep(0)  # a real call always lets others run

@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import secrets as chance
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact, plans, slices
-from stackly_worker.runner import limits, terraform, variables, worktree
+from stackly_engine import exact, moves, plans, slices
+from stackly_worker.runner import limits, terraform, units, units_apply, units_bundle, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -25,6 +25,7 @@ from stackly_worker.runner.ports import (
     PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
+    PlanStaleError,
 )
 from stackly_worker.runner.process import Command
 from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
@@ -33,10 +34,16 @@ from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion, read_whole
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
+from stackly_worker.runner.units_hands import Desk
 
 STARTED = "apply-started"
 PLAN = "plan.bin"
 VARIABLES = "variables.tfvars.json"
+# What ends a phase in words of its own, which hold no secret.
+_TOLD = (
+    worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,
+    moves.UnknownAddress,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class BatchSpec:
     parallelism: int = 10
     grace: float = limits.STOP_GRACE
     renew_every: float = 5.0
+    units: bool = False  # cut the root into units, if it can be
 
 
 @dataclass
@@ -163,11 +171,40 @@ class Batch:
             return session.outcome("failed", step="plan", reason=str(error), cause="VARIABLE_UNKNOWN")
         except LeaseLostError as error:
             return session.outcome("lost", reason=str(error) or "the batch belongs to somebody else")
-        except (worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, exact.FormatError) as error:
+        except _TOLD as error:
             return session.outcome("failed", reason=str(error))
 
     async def _plan(self, session: Session) -> Outcome:
         environment, report = await self._prepared(session, lock_file=None)
+        whole_reasons: tuple[str, ...] = ()
+        if self.spec.units:
+            try:
+                return await self._plan_units(session, environment, report)
+            except units.RunsWholeError as error:
+                whole_reasons = error.reasons
+                session.transcript.say("\n".join(f"Runs whole: {reason}" for reason in whole_reasons))
+        return await self._plan_whole(session, environment, report, whole_reasons)
+
+    async def _plan_units(
+        self, session: Session, environment: Mapping[str, str], report: worktree.TreeReport
+    ) -> Outcome:
+        if self.spec.mode != "apply":
+            raise units.RunsWholeError((f"{self.spec.mode}-all" if self.spec.mode == "destroy" else self.spec.mode,))
+        desk = self._desk(session, environment)
+        made = await units.plan(desk, self.spec.hash_key, self.spec.secrets, self.spec.replace)
+        result = self._result_of(made.projected.to_bytes(), PlanBundle(made.bundle, self._lock, made.secrets), report)
+        await insist(lambda: self._submit(session, result), self.clock)
+        summary = made.projected.summary
+        counts = {"add": summary.add, "change": summary.change, "remove": summary.destroy, "import": summary.import_}
+        return replace(session.outcome("planned", step="plan", rc=0), counts=counts)
+
+    async def _plan_whole(
+        self,
+        session: Session,
+        environment: Mapping[str, str],
+        report: worktree.TreeReport,
+        whole_reasons: tuple[str, ...],
+    ) -> Outcome:
         self._write_variables()
         argv = terraform.plan_argv(
             self.engine,
@@ -182,7 +219,7 @@ class Batch:
         shown = await session.step("show", show)
         document = shown.out.read_bytes()
         shown.out.unlink()
-        result = await asyncio.to_thread(self._result, document, report)
+        result = replace(await asyncio.to_thread(self._result, document, report), whole_reasons=whole_reasons)
         await insist(lambda: self._submit(session, result), self.clock)
         return session.outcome("planned", step="plan", rc=0)
 
@@ -195,6 +232,8 @@ class Batch:
         bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
         session.redactor.add(bundle.secrets)
         environment, _ = await self._prepared(session, lock_file=bundle.lock)
+        if bundle.plan.startswith(units_bundle.MAGIC):
+            return await self._apply_units(session, environment, bundle.plan)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
         write_new(plan_file, bundle.plan)
@@ -207,7 +246,29 @@ class Batch:
             await session.suspect_unwritten(version, plan_file)
         return self._applied(session, rc, version)
 
-    async def _started(self, session: Session) -> Mapping[str, str]:
+    async def _apply_units(self, session: Session, environment: Mapping[str, str], plan: bytes) -> Outcome:
+        desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(plan)
+        reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, bundle)
+        carrying = units_apply.Carrying(units.with_titles(desk, chain), known, chain, reading.rows)
+        if not chain.pieces:
+            return session.outcome("applied", step="apply", rc=0)
+        whole = await carrying.begin()
+        self.place.require_room()
+        return await carrying.run(whole, await self._started(session, carrying.units))
+
+    def _desk(self, session: Session, environment: Mapping[str, str]) -> Desk:
+        return Desk(
+            session=session,
+            engine=self.engine,
+            settings=self.settings,
+            place=self.place,
+            environment=environment,
+            variables=self.spec.variables,
+            parallelism=self.spec.parallelism,
+            command=self._command,
+        )
+
+    async def _started(self, session: Session, cut: Sequence[str] = ()) -> Mapping[str, str]:
         """Make the apply's beginning known before it begins: here for good, then at the control plane."""
         session.stop_if_cancelled("apply")
         nonce = chance.token_hex(16)
@@ -215,7 +276,7 @@ class Batch:
             write_synced(self.folder / STARTED, nonce.encode())
         except FileExistsError:
             raise LeaseLostError("an apply was begun in this folder before; it is not begun again") from None
-        granted = await insist(lambda: self.plane.start_apply(nonce), self.clock)
+        granted = await insist(lambda: self.plane.start_apply(nonce, cut), self.clock)
         session.redactor.add(granted.secrets)
         return granted.environment
 
@@ -305,13 +366,19 @@ class Batch:
         variables.require_declared(document, self.spec.variables)
         known = (*self.spec.secrets, *plans.sensitive_values(document))
         projected = plans.project(document, self.spec.hash_key, self.spec.secrets)
-        plan, lock = self.settings.plan_file, self.settings.root / worktree.LOCK_FILE
-        bundle = PlanBundle(
-            plan.read_bytes() if plan else b"", lock.read_bytes() if lock.exists() else b"", tuple(sorted(set(known)))
-        )
+        plan = self.settings.plan_file
+        bundle = PlanBundle(plan.read_bytes() if plan else b"", self._lock, tuple(sorted(set(known))))
+        return self._result_of(projected.to_bytes(), bundle, report)
+
+    @property
+    def _lock(self) -> bytes:
+        lock = self.settings.root / worktree.LOCK_FILE
+        return lock.read_bytes() if lock.exists() else b""
+
+    def _result_of(self, projected: bytes, bundle: PlanBundle, report: worktree.TreeReport) -> PlanResult:
         state = read_whole(self.place.state)
         return PlanResult(
-            projected=projected.to_bytes(),
+            projected=projected,
             bundle=bundle.pack(),
             engine=self.engine.name,
             variables_hash=plans.variables_hash(self.spec.variables, self.spec.hash_key),

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,7 +13,7 @@ import grpc.aio
 
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
-from stackly_engine.plans import ProjectedPlan
+from stackly_engine.projected_chain import projected
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
 from stackly_worker.runner import platform, report, streams
@@ -27,6 +27,7 @@ from stackly_worker.runner.ports import (
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitRow,
 )
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion, whole
@@ -175,15 +176,28 @@ class RunnerPlane:
             state_lineage=self._lineage,
             projected_sha256=sha256(plan.projected).hexdigest(),
             plan_sha256=sha256(plan.bundle).hexdigest(),
-            has_changes=not ProjectedPlan.from_bytes(plan.projected).empty,
+            has_changes=not projected(plan.projected).empty,
+            whole_reasons=plan.whole_reasons,
         )
         with translated():
             parts = streams.plan_parts(header, plan.projected, plan.bundle)
             await self.stub.SubmitPlan(parts, metadata=self._as_runner, timeout=_STREAM)
 
-    async def start_apply(self, nonce: str) -> Grant:
+    async def get_records(self) -> tuple[UnitRow, ...]:
+        with translated():
+            call = self.stub.FetchRecords(messages.FetchRecordsRequest(), metadata=self._as_runner, timeout=_STREAM)
+            rows = [answer.record async for answer in call]
+        return tuple(UnitRow(row.unit, row.generation, row.record, row.exports) for row in rows)
+
+    async def write_records(self, rows: Sequence[UnitRow]) -> None:
+        crash_point("runner.records.before_write")
+        for some in streams.record_parts(rows):
+            with translated():
+                await self.stub.WriteRecords(some, metadata=self._as_runner, timeout=_CALL)
+
+    async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         crash_point("runner.apply.before_start")
-        request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)))
+        request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)), units=units)
         with translated():
             await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
         crash_point("runner.apply.after_start")

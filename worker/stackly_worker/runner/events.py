@@ -48,6 +48,19 @@ class Events:
     dump: bytes | None = None
     _dump_lines: list[bytes] | None = None
 
+    def fresh(self) -> "Events":
+        """For the next command."""
+        return Events()
+
+    def absorb(self, other: "Events") -> None:
+        """What another command of the same phase said, beside what this one did."""
+        self.terraform_version = self.terraform_version or other.terraform_version
+        self.errors = [*self.errors, *other.errors][: limits.ERRORS]
+        self.errors_total += other.errors_total
+        self.suspects = {**self.suspects, **other.suspects}
+        self.failed = {**self.failed, **other.failed}
+        self.finished += other.finished
+
     def feed(self, line: bytes) -> str:
         """Take one line (with or without its end); the text to show, empty or ended by a newline."""
         if self._dump_lines is not None or line.rstrip() == b"{":

@@ -1,5 +1,7 @@
 """Every bound of the runner, in bytes and seconds (reliability.md D17)."""
 
+import os
+
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 TREE_ENTRIES = 50_000
@@ -20,6 +22,14 @@ ERRORS = 10
 ERROR_TEXT = 4 * KIB
 SUSPECTS = 1000
 DONE = 1000  # operations remembered that ended well: many times what Terraform has under way at a time
+
+RECORD_BYTES, EXPORTS_BYTES = (
+    1 * MIB,
+    2 * MIB,
+)  # of one unit; a larger one is not kept, and the unit is planned each time
+RECORDS, RECORDS_BYTES = 1000, 3 * MIB  # of one call
+
+UNIT_PROCESSES = max(2, min(4, os.cpu_count() or 2))  # Terraforms at a time of one run that is cut into units
 
 WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output
 STOP_GRACE = 300.0  # seconds from the one SIGINT to SIGKILL

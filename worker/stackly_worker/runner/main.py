@@ -152,6 +152,7 @@ def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
         environment=task.environment,
         grace=float(spec.stop_grace_seconds) or _GRACE,
         renew_every=_RENEW_PAUSE,
+        units=spec.units,
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,6 +25,10 @@ class PlaneRefusedError(Exception):
 
 class StateRefusedError(Exception):
     """The gateway did not take a state version as the stack's; it keeps the bytes in quarantine."""
+
+
+class PlanStaleError(Exception):
+    """What the plan was made on has moved: it is not applied, plan again."""
 
 
 class BundleError(ValueError):
@@ -88,6 +92,20 @@ class PlanResult:
     variables_hash: str
     state_serial: int | None
     left_out: tuple[str, ...] = ()
+    whole_reasons: tuple[str, ...] = ()  # why a root that was to be cut was planned whole
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """What the control plane keeps of a unit's last apply; `record` is empty once an apply began that did not come out well.
+
+    `record` and `exports` are the engine's documents (`records.Record`, `exports.to_document`) and may hold secrets.
+    """
+
+    unit: str
+    generation: int
+    record: bytes
+    exports: bytes
 
 
 @dataclass(frozen=True)
@@ -135,8 +153,19 @@ class ControlPlane(Protocol):
 
     async def submit_plan(self, plan: PlanResult) -> None: ...
 
-    async def start_apply(self, nonce: str) -> Grant:
+    async def get_records(self) -> tuple[UnitRow, ...]:
+        """What is kept of each unit's last apply."""
+
+    async def write_records(self, rows: Sequence[UnitRow]) -> None:
+        """Keep records of units that were applied, once the state that they speak of was accepted; each is safe to repeat.
+
+        A unit must have been named by `start_apply`, its generation be that of its row then and two.
+        """
+
+    async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         """Commit that the apply starts, at most once ever; the credentials granted to it.
+
+        The records of `units` are cleared in the same step; none: those of all units are.
 
         `nonce` is made once for this start: a call whose reply was lost is made again with the same one and accepted.
         LeaseLostError when it was started under another nonce or may not start: then Terraform is not run.

@@ -31,6 +31,12 @@ class Redactor:
         for secret in secrets:
             self._forms.update(forms(secret))
 
+    def twin(self) -> "Redactor":
+        """For another stream: the same secrets, those added to either included; nothing held back."""
+        other = Redactor()
+        other._forms = self._forms
+        return other
+
     @property
     def longest(self) -> int:
         """Bytes of the longest form; 0 without any."""

@@ -1,7 +1,7 @@
 """What runs beside Terraform during one phase: log, state, renewal; and the loop that follows one process."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from stackly_worker.runner.process import Command, Process
 from stackly_worker.runner.redact import Redactor
 from stackly_worker.runner.shipping import LogShipper, StateShipper
 from stackly_worker.runner.statewatch import StateVersion, StateWatch, later, newest, whole
-from stackly_worker.runner.transcript import Transcript
+from stackly_worker.runner.transcript import Sink, Transcript
 
 _SECRETS_UP_TO = limits.MIB  # bytes of a state version that is searched for new secrets while Terraform runs
 
@@ -39,8 +39,17 @@ class CancelledStepError(Exception):
 
 
 @dataclass
+class Standing:
+    """What is wished of the batch, and whether it is still ours."""
+
+    cancelled: bool = False
+    forced: bool = False
+    lost: bool = False
+
+
+@dataclass
 class Session:
-    """The living parts of one phase; made by `open`, ended by `close`."""
+    """The living parts of one phase; made by `open`, ended by `close`. `found` takes each state version that appears."""
 
     folder: Path
     clock: Clock
@@ -54,9 +63,8 @@ class Session:
     waited: bool = False
     grace: float = limits.STOP_GRACE
     applies: bool = False
-    cancelled: bool = False
-    forced: bool = False
-    lost: bool = False
+    standing: Standing = field(default_factory=Standing)
+    found: Callable[[StateVersion], None] | None = None
     _large_told: bool = field(default=False)
 
     @classmethod
@@ -76,7 +84,26 @@ class Session:
         )
 
     def close(self) -> None:
-        self.transcript.spool.close()
+        self.log.spool.close()
+
+    def beside(
+        self, folder: Path, sink: Sink, events: Events, state: Path, found: Callable[[StateVersion], None]
+    ) -> "Session":
+        """For one of several commands at a time: its own journals and output, its own state file; the rest is shared."""
+        transcript = Transcript(folder / "none", sink, self.redactor.twin(), events)
+        return replace(self, folder=folder, transcript=transcript, watch=StateWatch(state), found=found)
+
+    @property
+    def cancelled(self) -> bool:
+        return self.standing.cancelled
+
+    @property
+    def forced(self) -> bool:
+        return self.standing.forced
+
+    @property
+    def lost(self) -> bool:
+        return self.standing.lost
 
     def known_state(self, document: bytes) -> None:
         """The version Terraform starts from is not news."""
@@ -105,10 +132,14 @@ class Session:
         """Run the one command that changes things, each whole state on its way as it appears; the exit code."""
         sending = asyncio.create_task(self.state.run())
         try:
-            return await self._follow(self._start("apply", command), quiet=False)
+            return await self.change(command)
         finally:
             self.state.end()
             await asyncio.gather(sending, return_exceptions=True)
+
+    async def change(self, command: Command) -> int:
+        """Run the one command that changes things; the exit code."""
+        return await self._follow(self._start("apply", command), quiet=False)
 
     async def settle(self, root: Path) -> StateVersion | None:
         """Hand over the final state, and the dump if Terraform printed one; the final version."""
@@ -130,12 +161,13 @@ class Session:
 
     async def renewing(self, every: float) -> None:
         """Signs of life until cancelled; takes in what the control plane wants."""
-        while not self.lost:
+        standing = self.standing
+        while not standing.lost:
             try:
                 answer = await self.plane.renew()
-                self.cancelled, self.forced = self.cancelled or answer.cancel, self.forced or answer.force
+                standing.cancelled, standing.forced = self.cancelled or answer.cancel, self.forced or answer.force
             except (LeaseLostError, PlaneRefusedError):
-                self.lost = True
+                standing.lost = True
             except PlaneUnavailableError:
                 pass  # Terraform goes on; the lease is the server's to judge
             await self.clock.sleep(every)
@@ -163,7 +195,8 @@ class Session:
             raise RuntimeError("Terraform works only in a place that is held")
         journal = Journal(self.folder / name, durable=self.applies)
         if not command.apart:
-            self.transcript = replace(self.transcript, out=journal.out, events=Events(), _offset=0, _rest=b"")
+            events = self.transcript.events.fresh()
+            self.transcript = replace(self.transcript, out=journal.out, events=events, _offset=0, _rest=b"")
         return Process.start(command, journal, self.lock, self.clock.wall())
 
     async def _follow(self, process: Process, *, quiet: bool) -> int:
@@ -196,7 +229,7 @@ class Session:
         if version.large and not self._large_told:
             self._large_told = True
             self.transcript.say("The state is larger than 16 MB: each version of it is sent whole, which costs time.")
-        self.state.offer(version)
+        (self.found or self.state.offer)(version)
 
     def _stop(self, process: Process, stopped_at: float | None) -> float | None:
         """One SIGINT when cancelled or when another holds the lease; SIGKILL after the grace, by force, for a lost plan."""

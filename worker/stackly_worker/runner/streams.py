@@ -1,13 +1,13 @@
 """The streams of RunnerService as bytes and files: cut into messages, put together again, checked by digest."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly_worker.runner import limits
-from stackly_worker.runner.ports import PlaneRefusedError
+from stackly_worker.runner.ports import PlaneRefusedError, UnitRow
 from stackly_worker.runner.worktree import SourceFile
 from stackly_worker.wire import CHUNK
 
@@ -112,6 +112,20 @@ def state_parts(header: messages.StateHeader, data: bytes) -> Iterator[messages.
     yield messages.WriteStateRequest(header=header)
     for piece in pieces(data):
         yield messages.WriteStateRequest(chunk=piece)
+
+
+def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsRequest]:
+    """WriteRecords in calls within its bounds; each row must be within those of a record."""
+    some, size = messages.WriteRecordsRequest(), 0
+    for row in rows:
+        more = len(row.record) + len(row.exports)
+        if some.records and (len(some.records) == limits.RECORDS or size + more > limits.RECORDS_BYTES):
+            yield some
+            some, size = messages.WriteRecordsRequest(), 0
+        some.records.add(unit=row.unit, generation=row.generation, record=row.record, exports=row.exports)
+        size += more
+    if some.records:
+        yield some
 
 
 STATE_MOST, PLAN_MOST = limits.STATE_BYTES, limits.PLAN_JSON_BYTES

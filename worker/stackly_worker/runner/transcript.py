@@ -3,14 +3,24 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from stackly_worker.runner import limits
 from stackly_worker.runner.events import Events
-from stackly_worker.runner.logspool import LogSpool
 from stackly_worker.runner.redact import Redactor
 
 _READ = 4 * limits.MIB
 _LINE = 64 * limits.MIB  # a line without end is shown in parts, so that memory stays bounded
+
+
+class Sink(Protocol):
+    """Where the log goes; `size` grows with it."""
+
+    @property
+    def size(self) -> int: ...
+
+    def append(self, data: bytes) -> int:
+        """Take redacted bytes; the size afterwards."""
 
 
 @dataclass
@@ -18,7 +28,7 @@ class Transcript:
     """Reads one output file while it grows; `events` has what its lines said."""
 
     out: Path
-    spool: LogSpool
+    spool: Sink
     redactor: Redactor
     events: Events = field(default_factory=Events)
     _offset: int = 0

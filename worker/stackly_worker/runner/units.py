@@ -1,0 +1,174 @@
+"""A run cut into units: planned as one chain, applied batch by batch, by the engine's own loop."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from stackly_engine import slices
+from stackly_engine.driving.chain import Chain, plan_chain
+from stackly_engine.driving.known import Known
+from stackly_engine.driving.ports import Hands
+from stackly_engine.driving.projecting import projected_chain, secrets_of
+from stackly_engine.projected_chain import ProjectedChain
+from stackly_engine.source import Product
+from stackly_worker.runner import limits, units_known
+from stackly_worker.runner.ports import PlanStaleError, UnitRow
+from stackly_worker.runner.session import StepFailedError
+from stackly_worker.runner.shipping import insist
+from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.units_bundle import ChainBundle, PlannedOn
+from stackly_worker.runner.units_hands import Desk, UnitsHands
+from stackly_worker.runner.units_known import Given
+from stackly_worker.runner.units_source import UnitSource
+from stackly_worker.runner.units_whole import starting
+from stackly_worker.runner.variables import UnknownVariablesError
+
+NO_STATE = ""
+
+
+class RunsWholeError(Exception):
+    """The root is not cut; `reasons` say why, for people."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """A planned chain as it is handed in."""
+
+    projected: ProjectedChain
+    bundle: bytes
+    secrets: tuple[str, ...]
+
+
+@dataclass
+class Reading:
+    """Reads everything that a run of units is made from, in a prepared place."""
+
+    desk: Desk
+    source: UnitSource
+    given: Given
+    rows: tuple[UnitRow, ...] = ()
+
+    @classmethod
+    def of(cls, desk: Desk, key: bytes, replaced: tuple[str, ...]) -> "Reading":
+        place, settings = desk.place, desk.settings
+        given = Given(
+            engine=desk.engine.name, key=key, variables=desk.variables, environment=settings.environment,
+            notes=place.folder / "hashes", replace=replaced, workers=limits.UNIT_PROCESSES,
+        )  # fmt: skip
+        return cls(desk, UnitSource(place.tree, settings.root, settings.data, Product(desk.engine.product)), given)
+
+    @property
+    def state(self) -> StateVersion | None:
+        """As the control plane gave it, laid down in the place."""
+        path = self.desk.place.state
+        return whole(path.read_bytes()) if path.exists() else None
+
+    async def known(self, hands: Hands, *, at: datetime, lineage: str) -> Known:
+        """RunsWholeError for a root that is not cut."""
+        session = self.desk.session
+        self.rows = await insist(session.plane.get_records, session.clock)
+        return await asyncio.to_thread(self._known, hands, at, lineage)
+
+    def _known(self, hands: Hands, at: datetime, lineage: str) -> Known:
+        if reasons := units_known.whole_reasons(self.source):
+            raise RunsWholeError(reasons)
+        version = self.state
+        document = starting(version.document if version else None, lineage, self.desk.engine.version)
+        known = units_known.read(self.source, self.given, document, self.rows, hands, at)
+        if reasons := units_known.whole_reasons(self.source, known):
+            raise RunsWholeError(reasons)
+        self._require_declared(known)
+        self.desk.session.redactor.add(units_known.secrets_in(known.exports))
+        return known
+
+    def _require_declared(self, known: Known) -> None:
+        nodes = known.graph.configuration.root.nodes.values()
+        declared = {node.block.labels[0] for node in nodes if node.block.type == "variable"}
+        if unknown := set(self.given.variables) - declared:
+            raise UnknownVariablesError(unknown, declared)
+
+    def on(self, known: Known, at: datetime) -> PlannedOn:
+        version = self.state
+        return PlannedOn(
+            at=at, lineage=str(known.document["lineage"]), serial=version.serial if version else None,
+            state_sha256=version.sha256 if version else NO_STATE, parts=units_known.parts_digest(known.parts),
+            generations=units_known.generations(self.rows),
+        )  # fmt: skip
+
+
+async def plan(desk: Desk, key: bytes, secrets: Sequence[str], replaced: tuple[str, ...]) -> ChainPlan:
+    """Plan the chain; RunsWholeError, or StepFailedError with what Terraform said in the session's events."""
+    session, reading, at = desk.session, Reading.of(desk, key, replaced), units_known.now()
+    hands = UnitsHands(desk)
+    known = await reading.known(hands, at=at, lineage=str(uuid.uuid4()))
+    chain = await asyncio.to_thread(_planned, known)
+    session.stop_if_cancelled("plan")
+    if chain.errors:
+        for units in sorted(chain.errors):
+            session.transcript.events.absorb(hands.said[units])
+        raise StepFailedError("plan", 1)
+    session.transcript.say(_told(chain))
+    return await asyncio.to_thread(_plan_of, reading, known, chain, reading.on(known, at), secrets)
+
+
+def _planned(known: Known) -> Chain:
+    """What the engine itself cannot do must not stop a run: Terraform can, on the whole root."""
+    try:
+        return plan_chain(known)
+    except (ValueError, RuntimeError) as error:
+        raise RunsWholeError((f"engine: {type(error).__name__}: {error}",)) from error
+
+
+def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secrets: Sequence[str]) -> ChainPlan:
+    hidden = {*secrets, *secrets_of(chain), *slices.sensitive_values(slices.document_bytes(known.document))}
+    context = units_known.context(reading.source, reading.given)
+    projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
+    bundle = ChainBundle.of(on, chain).pack()
+    chain.close(known.hands)
+    return ChainPlan(projected, bundle, tuple(sorted(hidden)))
+
+
+def _told(chain: Chain) -> str:
+    """Which units run and why, in the order of their batches; the others are only counted."""
+    decisions = chain.outcome.decisions
+    lines = [""]
+    for piece in chain.pieces:
+        later = "" if piece.planned is not None else " (planned once what it needs is applied)"
+        lines += [f"{unit}: {'; '.join(map(str, decisions[unit].reasons[:3]))}{later}" for unit in piece.units]
+    skipped = len(decisions) - sum(len(piece.units) for piece in chain.pieces)
+    return "\n".join([*lines, f"{skipped} of {len(decisions)} units are unchanged and skipped."])
+
+
+def titles(chain: Chain) -> dict[str, str]:
+    """Each unit that runs, with the first reason."""
+    decisions = chain.outcome.decisions
+    return {unit: f"{unit}: {decisions[unit].reasons[0]}" for piece in chain.pieces for unit in piece.units}
+
+
+async def ready(desk: Desk, key: bytes, replaced: tuple[str, ...], bundle: ChainBundle) -> tuple[Reading, Known, Chain]:
+    """The planned chain on what is there now; PlanStaleError when that is not what it was planned on."""
+    reading, on = Reading.of(desk, key, replaced), bundle.on
+    hands = UnitsHands(desk)
+    try:
+        known = await reading.known(hands, at=on.at, lineage=on.lineage)
+    except RunsWholeError as error:
+        raise PlanStaleError(f"the root can no longer be cut ({error}); plan again") from error
+    now = reading.on(known, on.at)
+    for what, planned_on, found in (
+        ("state", (on.serial, on.lineage, on.state_sha256), (now.serial, now.lineage, now.state_sha256)),
+        ("units' records", dict(on.generations), dict(now.generations)),
+        ("code, variables, engine, providers or environment", on.parts, now.parts),
+    ):
+        if planned_on != found:
+            raise PlanStaleError(f"the {what} moved since the plan was made; plan again")
+    return reading, known, await asyncio.to_thread(bundle.chain, known)
+
+
+def with_titles(desk: Desk, chain: Chain) -> Desk:
+    return replace(desk, titles=titles(chain))

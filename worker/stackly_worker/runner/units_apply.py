@@ -1,0 +1,190 @@
+"""The apply of a planned chain: every batch's state into the whole one, what is kept of its units, how it all ended."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stackly_engine import exact, slices
+from stackly_engine.applying import Applied
+from stackly_engine.dependencies import Dependencies
+from stackly_engine.driving.carrying import Apply, Ended, Fate
+from stackly_engine.driving.chain import Chain
+from stackly_engine.driving.known import Known
+from stackly_engine.driving.ports import Job
+from stackly_engine.exports import Recorded
+from stackly_engine.records import Record
+from stackly_worker.runner import limits, units_known, units_share
+from stackly_worker.runner.place import write_atomically
+from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, UnitRow
+from stackly_worker.runner.session import Session
+from stackly_worker.runner.shipping import insist
+from stackly_worker.runner.statewatch import StateVersion
+from stackly_worker.runner.units_folder import UNITS
+from stackly_worker.runner.units_hands import Desk, UnitsHands
+from stackly_worker.runner.units_whole import WHOLE, NotTakenError, WholeState
+
+_FINDINGS = 5  # shown of what was not covered
+_NEVER_BEGUN = frozenset({Applied.WAITING, Applied.DROPPED, Applied.BLOCKED})
+
+
+@dataclass
+class Keeping:
+    """The port Applies: state first, then what is kept of the units."""
+
+    session: Session
+    known: Known
+    whole: WholeState
+    dependencies: Dependencies
+    rows: tuple[UnitRow, ...]  # as found before the apply cleared those of its units
+
+    @property
+    def refused(self) -> bool:
+        return self.whole.refused
+
+    def announcement(self, job: Job) -> bytes:
+        return units_share.pack(job.share, self.dependencies)
+
+    def found(self, number: int, job: Job, version: StateVersion) -> None:
+        self.whole.found(number, job.share, version)
+
+    def forget(self, number: int) -> None:
+        self.whole.forget(number)
+
+    async def keep(self, document: Mapping[str, Any]) -> None:
+        await self.whole.take(document)
+
+    async def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
+        before = units_known.generations(self.rows)
+        await self.write(await asyncio.to_thread(units_known.rows_of, self.known.graph, records, exports, before))
+
+    async def restore(self, units: list[str]) -> None:
+        """Units that were cleared and then not begun are as they were: so is what is kept of them."""
+        rows = [row for row in self.rows if row.unit in units and row.record]
+        await self.write([_again(row) for row in rows])
+
+    async def write(self, rows: "tuple[UnitRow, ...] | list[UnitRow]") -> None:
+        """After all of the state was accepted. What cannot be kept is only planned once more."""
+        fitting = [
+            row for row in rows if len(row.record) <= limits.RECORD_BYTES and len(row.exports) <= limits.EXPORTS_BYTES
+        ]
+        if len(fitting) < len(rows):
+            large = ", ".join(row.unit for row in rows if row not in fitting)
+            self.session.transcript.say(f"Too much to be kept, and so planned again by each run: {large}")
+        try:
+            await self.whole.accepted()
+            if fitting:
+                await insist(lambda: self.session.plane.write_records(fitting), self.session.clock)
+        except LeaseLostError:
+            self.session.standing.lost = True
+        except NotTakenError:
+            return  # the run stops: `refused`
+        except PlaneRefusedError as error:
+            self.session.transcript.say(f"Not kept, and so planned again by the next run: {error}")
+
+
+@dataclass
+class Carrying:
+    """One chain on its way. `begin` before the start is announced; then `run`, once."""
+
+    desk: Desk
+    known: Known
+    chain: Chain
+    rows: tuple[UnitRow, ...]
+    ended: list[Ended] = field(default_factory=list)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All that may be applied: what is kept of them goes before anything is."""
+        return tuple(sorted({unit for piece in self.chain.pieces for unit in piece.units}))
+
+    async def begin(self) -> WholeState:
+        """What whoever comes back after a crash begins with, before anything can have changed."""
+        session, place = self.desk.session, self.desk.place
+        folder = session.folder / UNITS
+        await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
+        data = slices.document_bytes(self.known.document)
+        await asyncio.to_thread(write_atomically, folder / WHOLE, data)
+        dependencies = await asyncio.to_thread(lambda: self.known.dependencies)
+        return WholeState(
+            document=self.known.document, folder=folder, place=place, plane=session.plane, clock=session.clock,
+            dependencies=dependencies, serial=int(self.known.document["serial"]),
+        )  # fmt: skip
+
+    async def run(self, whole: WholeState, environment: Mapping[str, str]) -> Outcome:
+        """Apply; the last state is with the control plane when this returns."""
+        session = self.desk.session
+        keeping = Keeping(session, self.known, whole, whole.dependencies, self.rows)
+        desk = replace(self.desk, environment={**self.desk.environment, **environment})
+        hands = UnitsHands(desk, keeping)
+        self.known.hands = hands
+        sending = asyncio.create_task(whole.run())
+        broken = ""
+        apply = Apply(self.known, self.chain, self.ended.append)
+        try:
+            await asyncio.to_thread(apply.run)
+            await keeping.restore(_not_begun(apply, self.units))
+        except (
+            ValueError,
+            RuntimeError,
+            OSError,
+        ) as error:  # a defect, a full disk: what Terraform did is kept all the same
+            broken = f"the apply stopped: {type(error).__name__}: {error}"
+        finally:
+            whole.end()
+            await asyncio.gather(sending, return_exceptions=True)
+        version = await whole.final()
+        for units, said in sorted(hands.said.items()):
+            if units in hands.codes or self._failed(units):
+                session.transcript.events.absorb(said)
+        return self._outcome(apply, hands, whole, version, broken)
+
+    def _failed(self, units: tuple[str, ...]) -> bool:
+        return any(one.units == units and one.fate is Fate.FAILED for one in self.ended)
+
+    def _outcome(
+        self, apply: Apply, hands: UnitsHands, whole: WholeState, version: StateVersion | None, broken: str
+    ) -> Outcome:
+        session = self.desk.session
+        rc = next((code for _, code in sorted(hands.codes.items()) if code), 0)
+        reasons = [*filter(None, (broken,)), *self._left_over(apply), *whole.stray]
+        bad = bool(reasons) or any(status not in _GOOD for status in apply.applying.statuses.values())
+        if session.lost:
+            return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
+        status = "applied" if not bad else "cancelled" if session.cancelled else "failed"
+        outcome = session.outcome(status, step="apply", rc=rc or int(bad), reason="\n".join(reasons))
+        document = slices.parse(version.document) if version else self.known.document
+        outcome = replace(outcome, outputs=exact.dumps(document.get("outputs") or {}), state_refused=whole.refused)
+        return replace(outcome, state_serial=version.serial, state_sha256=version.sha256) if version else outcome
+
+    def _left_over(self, apply: Apply) -> list[str]:
+        """What needs another plan, in words; Terraform's own errors are told as such."""
+        lines = []
+        for one in self.ended:
+            name = ", ".join(one.units)
+            if one.fate is Fate.UNCOVERED:
+                shown = "; ".join(f"{found.address}: {found.reason}" for found in one.findings[:_FINDINGS])
+                lines.append(
+                    f"{name} was not applied: with the values it now reads it would do more than was planned ({shown})."
+                )
+            elif one.fate is Fate.DEFERRED:
+                lines.append(f"{name} can only be planned now that what it needs is applied.")
+        lines += [
+            f"{one.unit} was to be skipped, and has to run after all ({one.reasons[0]})."
+            for one in apply.applying.surprises()
+        ]
+        return [*lines, "Everything else that could be applied is applied and kept; run again."] if lines else []
+
+
+def _not_begun(apply: Apply, units: tuple[str, ...]) -> list[str]:
+    statuses = apply.applying.statuses
+    return [unit for unit in units if statuses.get(unit) in _NEVER_BEGUN]
+
+
+def _again(row: UnitRow) -> UnitRow:
+    generation = row.generation + 2
+    record = replace(Record.from_bytes(row.record), generation=generation)
+    return replace(row, generation=generation, record=record.to_bytes())
+
+
+_GOOD = frozenset({Applied.APPLIED, Applied.DROPPED, Applied.SKIPPED})

@@ -1,0 +1,236 @@
+"""The engine's port on a worker: each batch of units in a Terraform of its own, with journal, log, and part of the state."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
+
+from stackly_engine import exact, plans, slices
+from stackly_engine.driving.ports import Job, Outcome, Planned
+from stackly_engine.exports import Recorded
+from stackly_engine.graph import OUTPUTS
+from stackly_engine.records import Record
+from stackly_worker.runner import limits, terraform, worktree
+from stackly_worker.runner.events import Events
+from stackly_worker.runner.journal import write_new
+from stackly_worker.runner.place import DiskFullError, Place, write_atomically
+from stackly_worker.runner.ports import LeaseLostError
+from stackly_worker.runner.process import Command
+from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
+from stackly_worker.runner.statewatch import StateVersion, later, newest, whole
+from stackly_worker.runner.terraform import Engine, Settings
+from stackly_worker.runner.units_folder import UnitFolder
+from stackly_worker.runner.units_log import Choir, UnitEvents, Voice
+
+_Answer = TypeVar("_Answer")
+_NOT_BEGUN = "not begun: the run is being stopped"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
+
+    `titles` says why each unit runs, where that is known.
+    """
+
+    session: Session
+    engine: Engine
+    settings: Settings
+    place: Place
+    environment: Mapping[str, str]
+    variables: Mapping[str, Any]
+    parallelism: int
+    command: Callable[[list[str], Mapping[str, str], str], Command]
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+class Applies(Protocol):
+    """What an apply does beside Terraform: the whole state, and what is kept; all on the session's loop."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the control plane takes nothing of this run any more."""
+
+    def announcement(self, job: Job) -> bytes:
+        """What whoever comes back after a crash needs to take in what this batch leaves."""
+
+    def found(self, number: int, job: Job, version: StateVersion) -> None:
+        """The batch wrote a whole version of its part."""
+
+    def forget(self, number: int) -> None:
+        """All that the batch wrote was kept."""
+
+    async def keep(self, document: Mapping[str, Any]) -> None:
+        """As of the engine's port."""
+
+    async def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
+        """As of the engine's port."""
+
+
+@dataclass
+class UnitsHands:
+    """The engine's loop works in a thread of its own; everything here happens on the session's."""
+
+    desk: Desk
+    applies: Applies | None = None
+    said: dict[tuple[str, ...], Events] = field(default_factory=dict)  # by batch: of its last command
+    codes: dict[tuple[str, ...], int] = field(default_factory=dict)  # exit codes of applies
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _choir: Choir = field(init=False)
+    _count: int = 0
+    _applied: dict[tuple[str, ...], tuple[int, UnitFolder]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._choir = Choir(self.desk.session.log.spool)
+
+    @property
+    def stopping(self) -> bool:
+        session = self.desk.session
+        return session.cancelled or session.lost or (self.applies is not None and self.applies.refused)
+
+    def plan(self, job: Job) -> Planned:
+        return self._wait(self._plan(job))
+
+    def apply(self, planned: Planned, width: int) -> Outcome:
+        return self._wait(self._apply(planned, width))
+
+    def keep(self, document: Mapping[str, Any]) -> None:
+        self._wait(self._applying.keep(document))
+
+    def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
+        self._wait(self._applying.learn(records, exports))
+
+    def discard(self, planned: Planned) -> None:
+        self._wait(self._discard(planned))
+
+    @property
+    def _applying(self) -> Applies:
+        if self.applies is None:
+            raise RuntimeError("a plan changes nothing")
+        return self.applies
+
+    def _wait(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+        answer: Future[_Answer] = asyncio.run_coroutine_threadsafe(work, self.loop)
+        return answer.result()
+
+    async def _plan(self, job: Job) -> Planned:
+        desk = self.desk
+        number, folder = await self._filled(job)
+        strand, voice = self._strand(number, folder, job)
+        strand.applies = False
+        try:
+            document = await self._shown(strand, folder, job)
+        except StepFailedError as error:
+            return Planned(job, {}, b"", str(error), (number, folder))
+        except (CancelledStepError, LeaseLostError) as error:
+            if self.applies is None:
+                raise
+            return Planned(job, {}, b"", str(error), (number, folder))  # others may still have something to keep
+        finally:
+            self._ended(strand, voice, job.units)
+            folder.values_file.unlink(missing_ok=True)
+            folder.variables_file.unlink(missing_ok=True)
+        desk.session.redactor.add(plans.sensitive_values(document))
+        return Planned(job, exact.loads(document), folder.plan_file.read_bytes(), place=(number, folder))
+
+    async def _shown(self, strand: Session, folder: UnitFolder, job: Job) -> bytes:
+        """The plan's JSON."""
+        worktree.write_variables(folder.variables_file, self._declared(job))
+        settings = replace(self.desk.settings, var_file=folder.variables_file, plan_file=folder.plan_file)
+        argv = terraform.plan_argv(
+            self.desk.engine, settings, replace=job.replace, parallelism=self._share_of(job.width)
+        )
+        await strand.step("plan", self._command(folder, [*argv, f"-var-file={folder.values_file}"], "plan"))
+        show = self._command(folder, terraform.show_argv(self.desk.engine, settings), "plan")
+        shown = await strand.step("show", replace(show, apart=True))
+        document = shown.out.read_bytes()
+        shown.out.unlink()
+        if len(document) > limits.PLAN_JSON_BYTES:
+            raise exact.FormatError(f"the plan document is larger than {limits.PLAN_JSON_BYTES} bytes")
+        return document
+
+    async def _apply(self, planned: Planned, width: int) -> Outcome:
+        job, desk, applies = planned.job, self.desk, self._applying
+        if planned.cut.preview:
+            raise RuntimeError("a plan in which something stands for a value is never applied")
+        if self.stopping:
+            return Outcome(good=False, output=_NOT_BEGUN, state=None)
+        try:
+            desk.place.require_room()
+        except DiskFullError as error:
+            desk.session.transcript.say(f"{', '.join(job.units)} is not begun: {error}")
+            return Outcome(good=False, output=str(error), state=None)
+        number, folder = planned.place or await self._filled(job)
+        self._applied[job.units] = number, folder
+        if not folder.plan_file.exists():
+            write_new(folder.plan_file, planned.data)
+        folder.announce(applies.announcement(job))
+        strand, voice = self._strand(number, folder, job)
+        settings = replace(desk.settings, plan_file=folder.plan_file)
+        argv = terraform.apply_argv(desk.engine, settings, parallelism=self._share_of(width))
+        code = await strand.change(self._command(folder, argv, "apply"))
+        version = await self._left(strand, folder, code)
+        self.codes[job.units] = code
+        self._ended(strand, voice, job.units)
+        if version is None:
+            return Outcome(code == 0, f"exit code {code}", None)
+        applies.found(number, job, version)
+        return Outcome(code == 0, f"exit code {code}", slices.parse(version.document))
+
+    async def _left(self, strand: Session, folder: UnitFolder, code: int) -> StateVersion | None:
+        """The batch's last state, wherever Terraform could write it."""
+        said = strand.transcript.events
+        written = await asyncio.to_thread(newest, (folder.errored, folder.state, folder.kept))
+        version = later(written, whole(said.dump) if said.dump else None)
+        if code != 0:
+            await strand.suspect_unwritten(written, folder.plan_file)
+        return version
+
+    async def _discard(self, planned: Planned) -> None:
+        """What an apply left was kept, or there was none."""
+        for number, folder in filter(None, (planned.place, self._applied.pop(planned.job.units, None))):
+            if self.applies is not None:
+                self.applies.forget(number)
+            await asyncio.to_thread(folder.absorbed)
+
+    async def _filled(self, job: Job) -> tuple[int, UnitFolder]:
+        self._count += 1
+        root, number = self.desk.settings.root, self._count
+        folder = UnitFolder.of(root, self.desk.session.folder, number, job.units)
+        await asyncio.to_thread(folder.fill, root, self.desk.settings.data, job.cut, job.state)
+        return number, folder
+
+    def _strand(self, number: int, folder: UnitFolder, job: Job) -> tuple[Session, Voice]:
+        session = self.desk.session
+        title = session.redactor.whole(", ".join(self.desk.titles.get(unit, unit) for unit in job.units))
+        events = UnitEvents(prefix=job.cut.prefix, all_variables=OUTPUTS in job.units)
+
+        def found(version: StateVersion) -> None:
+            write_atomically(folder.kept, version.document)
+            self._applying.found(number, job, version)
+
+        voice = self._choir.voice(title)
+        strand = session.beside(folder.aside, voice, events, folder.state, found)
+        first = whole(job.state)
+        strand.watch.digest = first.sha256 if first else ""
+        return strand, voice
+
+    def _ended(self, strand: Session, voice: Voice, units: tuple[str, ...]) -> None:
+        self.said[units] = strand.transcript.events
+        voice.close()
+        strand.log.poke()
+
+    def _command(self, folder: UnitFolder, argv: list[str], phase: str) -> Command:
+        """From the real root, with -chdir: `path.cwd` comes out as in the root."""
+        front = len(self.desk.engine.command)
+        there = [*argv[:front], f"-chdir={folder.tree}", *argv[front:]]
+        environment = {**self.desk.environment, "TF_DATA_DIR": str(folder.data)}
+        return self.desk.command(there, environment, phase)
+
+    def _declared(self, job: Job) -> dict[str, Any]:
+        return {name: value for name, value in self.desk.variables.items() if name in job.declared}
+
+    def _share_of(self, width: int) -> int:
+        """One budget of parallelism for all that run side by side."""
+        return max(1, self.desk.parallelism // max(1, width))
