@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -86,16 +86,22 @@ class LivingService:
         raise _mismatch(wrong)  # after the commit: the failure counts
 
     async def heartbeat(
-        self, subject: Subject, running: Sequence[str], acknowledged: int, wait_seconds: float, *, first: bool
-    ) -> Directives:
-        """Renews the lease, and waits for directives that are newer than those acknowledged."""
+        self, subject: Subject, running: Sequence[str], acknowledged: int, wait_seconds: float, *, first: bool,
+        engines: Sequence[str] = (),
+    ) -> Directives:  # fmt: skip
+        """Renews the lease, and waits for directives that are newer than those acknowledged.
+
+        `engines` are those that are there now (none: as before): changed ones have to be proved anew.
+        """
+        if problems := claim_problems(Capabilities(engines=tuple(engines))):
+            raise field_problems(problems)
         topics = (f"worker/{_id(subject)}", f"workers/{subject.namespace_id}")
         wait = min(wait_seconds, self._plant.lease_seconds / 2)
         with self._hub.waiter(*topics) as waiter:
-            directives = await self._beat(subject, running)
+            directives = await self._beat(subject, running, engines)
             if wait > 0 and not first and directives.sequence == acknowledged:
                 await waiter.wait(wait)
-                directives = await self._beat(subject, running)
+                directives = await self._beat(subject, running, engines)
         return directives
 
     async def leave(self, subject: Subject, reason: str) -> None:
@@ -116,14 +122,29 @@ class LivingService:
         tx.tell("worker.evicted" if evicted else "worker.refuted", failed.name, wrong=", ".join(wrong))
         return await store.revoke_certificates(tx.conn, failed.id) if evicted else []
 
-    async def _beat(self, subject: Subject, running: Sequence[str]) -> Directives:
+    async def _beat(self, subject: Subject, running: Sequence[str], engines: Sequence[str]) -> Directives:
         async with self._db.transaction(subject) as tx:
             before = _known(await store.find(tx.conn, _id(subject)))
             worker = _known(await store.beat(tx.conn, before.id, running, self._plant.lease_seconds))
             if worker.status is not before.status:
                 tx.tell("worker.returned", worker.name, status=worker.status.value)
-            worker = await self._recheck(tx, before, worker)
+            worker = await self._engines_now(tx, worker, engines) or await self._recheck(tx, before, worker)
             return await self._directives(tx.conn, worker, pending=subject.pending)
+
+    async def _engines_now(self, tx: Transaction, worker: Worker, engines: Sequence[str]) -> Worker | None:
+        """A new challenge when there are others than were asked for last; what is gone counts no more. None: all as before."""
+        asked = worker.challenge.engines if worker.challenge else ()
+        if not engines or set(engines) == set(asked) or not worker.proved:
+            return None
+        left = [engine for engine in worker.verified.engines if engine in engines]
+        claimed = replace(worker.capabilities, engines=tuple(engines))
+        proof = proved(worker.capabilities, left, worker.allowed_features, worker.token_labels)
+        challenge, seconds = new_challenge(claimed), limits.CHALLENGE_AGAIN_ANSWER_SECONDS
+        changed = await store.changed_engines(tx.conn, worker, challenge, proof if left else Capabilities(), seconds)
+        if changed is not None:
+            tx.tell("worker.engines_changed", changed.name, engines=", ".join(engines))
+            tx.wake(f"workers/{worker.namespace_id}")
+        return changed
 
     async def _recheck(self, tx: Transaction, before: Worker, worker: Worker) -> Worker:
         """Asks now and then for a new proof, at a time that nobody can tell; one that does not come takes the old one away."""

@@ -255,6 +255,12 @@ def lacking(selector: Selector, workers: Sequence[Capabilities]) -> tuple[str, .
     return nowhere or everything
 
 
+def offered(workers: Iterable[Capabilities]) -> tuple[str, ...]:
+    """Each engine that one of them has, by product and version."""
+    names = {engine for have in workers for engine in have.engines}
+    return tuple(sorted(names, key=lambda name: (name.split(" ", 1)[0], Version.parse(name.split(" ", 1)[1]))))
+
+
 def claim_problems(claimed: Capabilities) -> dict[str, str]:
     """What is wrong with a claim, by field."""
     problems = label_problems(claimed.labels, "capabilities.labels")

@@ -146,8 +146,9 @@ class WorkerRegistryServicer:
 
     async def Heartbeat(self, request: registry_pb2.HeartbeatRequest, call: Subject) -> registry_pb2.HeartbeatResponse:
         told = await self._living.heartbeat(
-            call, list(request.running_runs), request.acknowledged, request.wait_seconds, first=request.first
-        )
+            call, list(request.running_runs), request.acknowledged, request.wait_seconds, first=request.first,
+            engines=tuple(request.engines),
+        )  # fmt: skip
         return registry_pb2.HeartbeatResponse(
             lease_expires_at=_at(told.worker.lease_expires_at),
             sequence=told.sequence,

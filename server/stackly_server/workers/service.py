@@ -11,7 +11,7 @@ from stackly_server.errors import Conflict, FieldProblem, Invalid, NotFound, Not
 from stackly_server.sealing import DataKey
 from stackly_server.workers import store, token_store
 from stackly_server.workers.credentials import WorkerId, colon_serial, plain_serial
-from stackly_server.workers.model import DEFAULT_SELECTOR, Selector, Worker, WorkerStatus, lacking, task_queue
+from stackly_server.workers.model import DEFAULT_SELECTOR, Selector, Worker, WorkerStatus, lacking, offered, task_queue
 from stackly_server.workers.ports import Issuer, Keys
 
 _AT_REST = {WorkerStatus.OFFLINE, WorkerStatus.EVICTED, WorkerStatus.BANNED}
@@ -88,6 +88,10 @@ class WorkerService:
         return await self.missing(
             conn, namespace_id, await self._selector(conn, account_id, namespace_id, selector_hash)
         )
+
+    async def offered(self, conn: Connection, namespace_id: UUID) -> tuple[str, ...]:
+        """The engines of the workers that take work, in order."""
+        return offered(await store.proved(conn, namespace_id))
 
     async def require_fit(self, conn: Connection, subject: Subject, namespace_id: UUID, selector_hash: str) -> None:
         """Refuses a worker of another namespace, one that takes no work, and one that did not prove what is needed."""

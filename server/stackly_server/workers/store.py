@@ -266,6 +266,26 @@ async def ask_again(conn: Connection, worker: Worker, challenge: Challenge, seco
     return await _one(conn, sql, facts)
 
 
+async def changed_engines(
+    conn: Connection, worker: Worker, challenge: Challenge, left: Capabilities, seconds: int
+) -> Worker | None:
+    """A new challenge about other engines; of the old proof counts what is `left` (nothing: it is PENDING). None: too late."""
+    sql = f"""
+        WITH changed AS (
+            UPDATE workers SET challenge_id = %(challenge)s, challenge_nonce = %(nonce)s, challenge_engines = %(engines)s,
+                verified = %(left)s, status = CASE WHEN status = 'ACTIVE' AND NOT %(some)s THEN 'PENDING' ELSE status END,
+                recheck_until = CASE WHEN %(some)s THEN clock_timestamp() + make_interval(secs => %(seconds)s) END,
+                directive_sequence = directive_sequence + 1, version = version + 1, updated_at = clock_timestamp()
+            WHERE id = %(id)s AND version = %(version)s AND status IN ('ACTIVE', 'DRAINING') RETURNING *
+        ) {_CHANGED}"""  # noqa: S608  (constants of this file)
+    facts = {
+        "id": worker.id, "version": worker.version, "challenge": challenge.id, "nonce": challenge.nonce,
+        "engines": list(challenge.engines), "left": Jsonb(left.to_json() if left.engines else {}),
+        "some": bool(left.engines), "seconds": seconds,
+    }  # fmt: skip
+    return await _one(conn, sql, facts)
+
+
 async def unanswered(conn: Connection, worker_id: UUID) -> Worker | None:
     """What a worker proved counts no more when it let the time for a new answer pass. None: it did not."""
     sql = f"""

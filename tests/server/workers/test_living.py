@@ -172,6 +172,40 @@ async def test_a_worker_that_lets_the_time_for_a_new_proof_pass_gets_no_work(
     assert await status_of(registry, worker) is WorkerStatus.ACTIVE
 
 
+async def test_engines_that_changed_are_proved_anew(registry: Registry, ground: "Ground") -> None:
+    subject, worker, queues = await registry.active()
+    had = worker.verified.engines
+    same = await registry.living.heartbeat(subject, [], 0, 0, first=True, engines=had)
+    assert same.reverify is None
+    more = (*had, "terraform 1.15.5", "tofu 1.12.6")
+    told = await registry.living.heartbeat(subject, [], same.sequence, 0, first=False, engines=more)
+    assert told.reverify is not None
+    assert told.reverify.engines == more
+    assert told.sequence > same.sequence
+    assert told.task_queues == queues  # what it proved before still counts
+    hash_ = await add_selector(ground, registry, Selector("tofu", "~> 1.12"))
+    claim = replace(CLAIM, engines=more)
+    _, served = await registry.living.verify(subject, str(told.reverify.id), right_answers(told.reverify), claim)
+    assert f"{worker.temporal_namespace}.{hash_}" in served
+    again = await registry.living.heartbeat(subject, [], told.sequence, 0, first=False, engines=more)
+    assert again.reverify is None
+
+
+async def test_an_engine_that_is_gone_gets_no_work_from_then_on(registry: Registry, ground: "Ground") -> None:
+    subject, worker, _ = await registry.active()
+    upgraded = await registry.living.heartbeat(subject, [], 0, 0, first=True, engines=["terraform 9.0.0"])
+    assert upgraded.task_queues == ()
+    assert await status_of(registry, worker) is WorkerStatus.PENDING
+    challenge = upgraded.reverify
+    assert challenge is not None
+    claim = replace(CLAIM, engines=("terraform 9.0.0",))
+    await registry.living.verify(subject, str(challenge.id), right_answers(challenge), claim)
+    now = await registry.workers.get(registry.tenant.subject(), worker.name)
+    assert (now.status, now.verified.engines) == (WorkerStatus.ACTIVE, ("terraform 9.0.0",))
+    with pytest.raises(Invalid):
+        await registry.living.heartbeat(subject, [], 0, 0, first=True, engines=["bash 5.2"])
+
+
 async def test_draining_leaves_only_the_own_queue(registry: Registry) -> None:
     subject, worker, queues = await registry.active()
     sequence = (await registry.living.heartbeat(subject, [], 0, 0, first=True)).sequence
