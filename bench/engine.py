@@ -22,16 +22,18 @@ class Sizes:
     matrix: tuple[int, int]
     large: tuple[int, int]
     growth: tuple[int, ...]
+    heavy: int  # modules of three resources
+    start: float  # seconds that the test provider takes to start
     rounds: int
     few: int  # turns of what takes long
 
     @classmethod
     def quick(cls) -> "Sizes":
-        return cls((24, 5), (100, 5), (10, 50, 100), 2, 1)
+        return cls((24, 5), (100, 5), (10, 50, 100), 10, 1.0, 2, 1)
 
     @classmethod
     def full(cls) -> "Sizes":
-        return cls((100, 5), (500, 20), (10, 100, 500, 1000, 2000), 5, 2)
+        return cls((100, 5), (500, 20), (10, 100, 500, 1000, 2000), 50, 3.0, 5, 2)
 
 
 def matrix(sizes: Sizes, scratch: Path) -> None:
@@ -80,8 +82,8 @@ MEASUREMENTS: Mapping[str, Callable[[Sizes, Path], None]] = {
     "large": large,
     "growth": growth,
     "overhead": lambda sizes, scratch: overhead(sizes.growth, sizes.rounds, scratch),
-    "heavy": lambda sizes, scratch: engine_heavy.test_provider(sizes.few, scratch),
-    "aws": lambda sizes, scratch: engine_heavy.aws(sizes.few, scratch),
+    "heavy": lambda sizes, scratch: engine_heavy.test_provider(sizes.heavy, sizes.start, sizes.few, scratch),
+    "aws": lambda sizes, scratch: engine_heavy.aws(sizes.heavy, sizes.few, scratch),
 }
 
 
@@ -106,7 +108,7 @@ def _sizes(options: argparse.Namespace) -> Sizes:
     sizes = Sizes.quick() if options.quick else Sizes.full()
     return Sizes(
         options.size or sizes.matrix, options.size or sizes.large, tuple(options.growth or sizes.growth),
-        options.rounds or sizes.rounds, options.rounds or sizes.few,
+        sizes.heavy, sizes.start, options.rounds or sizes.rounds, options.rounds or sizes.few,
     )  # fmt: skip
 
 

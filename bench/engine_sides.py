@@ -20,10 +20,16 @@ class BenchError(RuntimeError):
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform in a folder with a local state, initialized once. Times are seconds of wall clock."""
+    """Terraform in a folder with a local state, initialized once. Times are seconds of wall clock.
+
+    With `shown` an apply has a `show -json` of its plan, as all have that look at a plan before they apply it; `shows`
+    are the seconds of those.
+    """
 
     folder: Path
     env: Mapping[str, str]
+    shown: bool = False
+    shows: list[float] = field(default_factory=list)
 
     def init(self) -> None:
         run((tool(), "init", "-input=false"), self.folder, self.env)
@@ -32,8 +38,12 @@ class Terraform:
         return _seconds((tool(), "plan", "-input=false", "-out=plan.bin"), self.folder, self.env)
 
     def apply(self) -> float:
-        """Plan, and apply of that plan."""
-        return self.plan() + _seconds((tool(), "apply", "-input=false", "plan.bin"), self.folder, self.env)
+        """Plan, perhaps show, and apply of that plan."""
+        planned = self.plan()
+        if self.shown:
+            self.shows.append(_seconds((tool(), "show", "-json", "plan.bin"), self.folder, self.env))
+            planned += self.shows[-1]
+        return planned + _seconds((tool(), "apply", "-input=false", "plan.bin"), self.folder, self.env)
 
     def forget(self) -> None:
         """As if nothing had ever been applied; what was installed stays."""
@@ -128,12 +138,14 @@ class Pair:
     engine: Engine
 
     @classmethod
-    def at(cls, folder: Path, more: Mapping[str, str] | None = None, program: Path | None = None) -> "Pair":
+    def at(
+        cls, folder: Path, more: Mapping[str, str] | None = None, program: Path | None = None, *, shown: bool = False
+    ) -> "Pair":
         """Empty folders; `more` is added to their environment, `program` is what the engine takes for Terraform."""
         env = environment(folder, more or {})
         for name in ("alone", "cut"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        return cls(Terraform(folder / "alone", env), Engine(folder / "cut", env, program))
+        return cls(Terraform(folder / "alone", env, shown), Engine(folder / "cut", env, program))
 
     @property
     def folders(self) -> tuple[Path, Path]:
