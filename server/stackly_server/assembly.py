@@ -99,7 +99,7 @@ async def rooms(on: Ground) -> AsyncIterator[Rooms]:
     records = RecordService(db, keys)
     workers = WorkerService(db, on.vault, keys, settings.trust_domain)
     stacks, registry = StackService(db, keys, states), Registry(db, hcl, states)
-    progress = Progress(stacks, states, records, policies)
+    progress = Progress(stacks, states, records, policies, workers)
     batches = BatchService(
         db, on.hub, keys, blobs, stacks, states, records, workers, progress, settings.lease_seconds
     )  # fmt: skip

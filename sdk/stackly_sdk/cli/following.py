@@ -138,8 +138,7 @@ class Follower:
         plan = f" {words.summary(run.plan_summary)}" if run.plan_summary else ""
         click.secho(clean(f"● {words.status(run.status)}{worker}{missing(run)}{plan}"), fg="cyan", bold=True)
         if run.waiting_on and run.waiting_on.missing_capabilities:
-            lacking = ", ".join(run.waiting_on.missing_capabilities)
-            click.secho(clean(f"  no worker has: {lacking}"), fg="yellow")
+            click.secho(clean(f"  no worker has: {words.lacking(run.waiting_on)}"), fg="yellow")
 
     def _show_record(self, record: "TailRunLogsResponse") -> None:
         if record.end is not None:

@@ -182,7 +182,7 @@ def _lines(run: "Run") -> Iterator[str]:
         "digest": run.plan_digest,
         "made": words.ago(run.created_at),
         "suspects": ", ".join(run.suspects),
-        "lacking": ", ".join(run.waiting_on.missing_capabilities) if run.waiting_on else "",
+        "lacking": words.lacking(run.waiting_on),
         "blocked by": (run.waiting_on.blocking_run or run.waiting_on.lock_holder) if run.waiting_on else "",
     }
     yield from (f"  {key:<12}{value}" for key, value in facts.items() if value)

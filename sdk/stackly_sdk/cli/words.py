@@ -7,7 +7,7 @@ from stackly_sdk.durations import said
 from stackly_sdk.names import last_part
 
 if TYPE_CHECKING:
-    from stackly_sdk._gen.stackly.v1 import PlanSummary
+    from stackly_sdk._gen.stackly.v1 import PlanSummary, WaitingOn
 
 _SHORT_COMMIT = 8
 
@@ -42,6 +42,14 @@ def summary(plan: "PlanSummary | None") -> str:
     parts += [f"{plan.forget} to forget"] if plan.forget else []
     outputs = f" {plan.output_changes} outputs change." if plan.output_changes else ""
     return f"Plan: {', '.join(parts)}.{outputs}"
+
+
+def lacking(waits: "WaitingOn | None") -> str:
+    """What no worker has, and what they have instead when it is an engine; empty when nothing is missing."""
+    if waits is None or not waits.missing_capabilities:
+        return ""
+    offered = f" (workers have {', '.join(waits.offered_engines)})" if waits.offered_engines else ""
+    return ", ".join(waits.missing_capabilities) + offered
 
 
 def pairs(values: dict[str, str]) -> str:

@@ -8,10 +8,11 @@ from stackly_server.errors import NotFound
 from stackly_server.logs.service import LogService
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
+from stackly_server.runs.engines import requirement
 from stackly_server.runs.model import Phase
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
-from stackly_server.stacks.service import Blueprint, StackService
+from stackly_server.stacks.service import StackService
 from stackly_server.states.service import StateService
 
 
@@ -42,7 +43,8 @@ class FetchService:
         timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
         return Spec(
             run_name=run_name(subject.account, state.name, run.number), run_type=run.type.value, commit=run.to_commit,
-            root_path=blueprint.repo_path, engine=_engine(blueprint),
+            root_path=blueprint.repo_path,
+            engine=requirement(blueprint, plan if batch.phase is Phase.APPLY else None),
             variables={**blueprint.variables, **run.variables, **secrets}, sensitive_variables=tuple(sorted(secrets)),
             hash_key=await self._states.hash_key(subject.tenant, head), timeout_seconds=timeout,
             state_serial=head.serial, state_lineage=head.lineage,
@@ -84,7 +86,3 @@ class FetchService:
         """Appends to the run's log and gives its new end."""
         mine = await self._batches.still_held(subject)
         return await self._logs.append(subject, mine.run_id, offset, data, mine.step)
-
-
-def _engine(blueprint: Blueprint) -> str:
-    return f"{blueprint.engine} {blueprint.constraint}".strip()

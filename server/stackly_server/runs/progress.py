@@ -11,7 +11,7 @@ from stackly_server.database import Connection, Transaction
 from stackly_server.limits import APPROVAL_SECONDS_DEFAULT
 from stackly_server.policies.model import Facts, Verdict, evaluate
 from stackly_server.policies.service import PolicyService
-from stackly_server.runs import batch_store, store
+from stackly_server.runs import batch_store, engines, store
 from stackly_server.runs.model import (
     BATCH,
     SUPERSEDABLE,
@@ -31,6 +31,7 @@ from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import StateHead
 from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
+from stackly_server.workers.service import WorkerService
 
 _WORKFLOW_ID = re.compile(r"run/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(plan|apply)/([1-9][0-9]{0,8})")
 
@@ -47,12 +48,14 @@ class Progress:
     """Moves runs. Nothing here opens a transaction or calls outside of the database."""
 
     def __init__(
-        self, stacks: StackService, states: StateService, records: RecordService, policies: PolicyService
-    ) -> None:
+        self, stacks: StackService, states: StateService, records: RecordService, policies: PolicyService,
+        workers: WorkerService,
+    ) -> None:  # fmt: skip
         self._stacks = stacks
         self._states = states
         self._records = records
         self._policies = policies
+        self._workers = workers
 
     async def judge(self, conn: Connection, account_id: UUID, run: Run, state: StackState) -> Judged:
         """Judges the current plan by the policies in force now and the words given on it."""
@@ -98,21 +101,46 @@ class Progress:
         """Lets the oldest waiting run of a stack state apply, when the lock is free and its plan still fits.
 
         Called whenever a run comes to wait, and whenever the lock is given back. The head's row lock puts callers in
-        line. A state that moved since the plan, or records of units that did, send the run back to plan again; an equal
-        digest keeps its approvals.
+        line. A state that moved since the plan, or records of units that did, send the run back to plan again, and so
+        does an engine that no worker has any more while they have another that suits; an equal digest keeps its approvals.
         """
         head = await self._states.head(tx.conn, tx.account_id, state.id, lock=True)
-        if head.lock_run_id is not None:
+        if head.lock_run_id is not None and not await self._let_go(tx, state, head.lock_run_id):
             return  # the state moves until that run has ended
         for run in await store.open_runs(tx.conn, tx.account_id, state.id, [Status.APPLY_QUEUED]):
             plan = await store.plan(tx.conn, tx.account_id, run.id, run.plan_number)
-            if plan is None or not await self._as_planned(tx, plan, head):
+            if plan is None or not await self._as_planned(tx, plan, head) or await self._outlived(tx, run, state, plan):
                 await self._plan_again(tx, run, state)
             elif not (await self.judge(tx.conn, tx.account_id, run, state)).verdict.satisfied:
                 await self.step(tx, run, state, Status.AWAITING_APPROVAL, expires_at=APPROVAL_SECONDS_DEFAULT)
             elif await self._states.acquire(tx, state.id, run.id, self.name(tx, state, run)):
-                await self._queue(tx, run, state, Phase.APPLY)
+                await self._queue(tx, run, state, Phase.APPLY, plan)
                 return
+
+    async def _outlived(self, tx: Transaction, run: Run, state: StackState, plan: Plan) -> bool:
+        """Whether workers have engines for the stack, but the one that made the plan is with none of them."""
+        blueprint = await self._stacks.blueprint(tx.conn, state, run.to_commit)
+        if not await self._workers.missing(tx.conn, state.namespace_id, engines.pinned(blueprint, plan)):
+            return False
+        return not await self._workers.missing(tx.conn, state.namespace_id, engines.wanted(blueprint))
+
+    async def _let_go(self, tx: Transaction, state: StackState, run_id: UUID) -> bool:
+        """Takes the lock back from a run whose apply nobody has begun, and nobody can: its engine is gone."""
+        run = await store.get(tx.conn, tx.account_id, run_id)
+        if run is None or run.status is not Status.APPLY_QUEUED:
+            return False
+        plan = await store.plan(tx.conn, tx.account_id, run.id, run.plan_number)
+        if plan is None or not await self._outlived(tx, run, state, plan):
+            return False
+        stop = {
+            "workflow_id": workflow_id(run.id, Phase.APPLY, run.plan_number), "namespace_id": str(state.namespace_id)
+        }  # fmt: skip
+        await batch_store.drop_open(tx.conn, tx.account_id, run.id)
+        if await self._plan_again(tx, run, state) is None:
+            return False
+        tx.send("stop_workflow", str(run.id), stop)
+        await self._states.release(tx, state.id, run.id)
+        return True
 
     async def _as_planned(self, tx: Transaction, plan: Plan, head: StateHead) -> bool:
         """Whether state and records are those that a plan was made from. A plan of the whole root needs no records."""
@@ -173,16 +201,25 @@ class Progress:
         """The run's resource name."""
         return run_name(tx.subject.account, state.name, run.number)
 
-    async def _plan_again(self, tx: Transaction, run: Run, state: StackState) -> None:
+    async def _plan_again(self, tx: Transaction, run: Run, state: StackState) -> Run | None:
         moved = await self.step(tx, run, state, Status.QUEUED, plan_number=run.plan_number + 1)
         if moved is not None:
             await self._queue(tx, moved, state, Phase.PLAN)
+        return moved
 
-    async def _queue(self, tx: Transaction, run: Run, state: StackState, phase: Phase) -> None:
+    async def _queue(
+        self, tx: Transaction, run: Run, state: StackState, phase: Phase, plan: Plan | None = None
+    ) -> None:  # fmt: skip
+        """Hands a phase to the workers that fit: an apply only to those that have the engine of its `plan`."""
         namespace = await namespace_in(tx.conn, state.namespace_id)
+        blueprint = await self._stacks.blueprint(tx.conn, state, run.to_commit)
+        selector = engines.wanted(blueprint) if plan is None else engines.pinned(blueprint, plan)
+        hash_ = await self._workers.ensure_selector(tx, state.namespace_id, selector)
+        if hash_ != run.selector_hash:
+            await store.set_selector(tx.conn, tx.account_id, run.id, hash_)
         batch = BatchRow(
             run_id=run.id, plan_number=run.plan_number, phase=phase, batch=BATCH, slices=WHOLE,
-            status=BatchStatus.QUEUED, task_queue=f"{namespace.temporal_namespace}.{run.selector_hash}",
+            status=BatchStatus.QUEUED, task_queue=f"{namespace.temporal_namespace}.{hash_}",
             nonce=secrets.token_urlsafe(24), worker_id=None, epoch=0, lease_live=False, start_token=None,
             apply_started_at=None, outcome=None, started_at=None, finished_at=None,
         )  # fmt: skip

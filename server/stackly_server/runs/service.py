@@ -19,15 +19,15 @@ from stackly_server.limits import QUEUED_RUNS_MAX
 from stackly_server.policies.model import Missing
 from stackly_server.runs import batch_store, store
 from stackly_server.runs.batches import secrets_place
+from stackly_server.runs.engines import wanted
 from stackly_server.runs.glance_store import Glance, glance
 from stackly_server.runs.model import DONE, Approval, BatchRow, NewRun, Plan, Run, RunType, Status, Trigger, counts
 from stackly_server.runs.ports import Keys
 from stackly_server.runs.progress import Judged, Progress, run_name
 from stackly_server.runs.store import Filter
-from stackly_server.stacks.service import Blueprint, StackService, StackState
+from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import StateHead
 from stackly_server.states.service import StateService
-from stackly_server.workers.model import Selector
 from stackly_server.workers.service import WorkerService
 
 _NUMBER = re.compile(r"run-([1-9][0-9]{0,8})")
@@ -46,6 +46,7 @@ class Shown:
     missing: tuple[Missing, ...]
     head: StateHead | None
     missing_capabilities: tuple[str, ...]
+    offered_engines: tuple[str, ...]
     worker: str
     can_approve: bool
     can_reject: bool
@@ -248,6 +249,7 @@ class RunService:
             run=run, account=subject.account, stack_state=name.split("/")[3], namespace=seen.namespace,
             plan=plan if plan and plan.number == run.plan_number else None,
             approvals=tuple((word, True) for word in seen.approvals), missing=(), head=None, missing_capabilities=(),
+            offered_engines=(),
             worker=seen.worker, can_approve=False, can_reject=False, can_cancel=False,
         )  # fmt: skip
 
@@ -265,7 +267,7 @@ class RunService:
         async with self._db.transaction(subject) as tx:
             state = await self._stacks.state_by_id(tx.conn, tx.account_id, state.id)
             await self._room_for(tx, state, new)
-            selector = await self._workers.ensure_selector(tx, state.namespace_id, _selector(blueprint))
+            selector = await self._workers.ensure_selector(tx, state.namespace_id, wanted(blueprint))
             row = store.Insert(
                 run_id,
                 state.id,
@@ -377,6 +379,7 @@ class RunService:
         lacking: tuple[str, ...] = ()
         if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
             lacking = await self._workers.missing_for(conn, account_id, state.namespace_id, run.selector_hash)
+        engines = await self._workers.offered(conn, state.namespace_id) if lacking else ()
         worker = await self._workers.slug(conn, account_id, run.worker_id) if run.worker_id else ""
         policies = judged.policies if judged else ()
         votes = subject.kind is Kind.USER and waits and subject.may("runs.approve")
@@ -384,7 +387,8 @@ class RunService:
             run=run, account=subject.account, stack_state=state.name, namespace=namespace.name,
             plan=plan if plan and plan.number == run.plan_number else None,
             approvals=tuple((word, run.done or counts(word, run, policies)) for word in words),
-            missing=judged.verdict.required if judged and waits else (), head=head, missing_capabilities=tuple(lacking),
+            missing=judged.verdict.required if judged and waits else (), head=head,
+            missing_capabilities=tuple(lacking), offered_engines=engines,
             worker=worker, can_approve=votes and _votable(subject, run, judged), can_reject=votes,
             can_cancel=subject.may("runs.cancel") and run.status not in DONE,
         )  # fmt: skip
@@ -396,10 +400,3 @@ def _votable(subject: Subject, run: Run, judged: Judged | None) -> bool:
     except (Denied, NotNow):
         return False
     return judged is not None
-
-
-def _selector(blueprint: Blueprint) -> Selector:
-    return Selector(
-        engine=blueprint.engine, constraint=blueprint.constraint, features=frozenset(blueprint.features),
-        labels=blueprint.required_labels,
-    )  # fmt: skip

@@ -122,6 +122,13 @@ async def step(conn: Connection, account_id: UUID, run_id: UUID, target: Status,
         return await cursor.fetchone()
 
 
+async def set_selector(conn: Connection, account_id: UUID, run_id: UUID, selector_hash: str) -> None:
+    """What the run's next batch asks of its worker."""
+    await conn.execute(
+        "UPDATE runs SET selector_hash = %s WHERE account_id = %s AND id = %s", (selector_hash, account_id, run_id)
+    )
+
+
 def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
     known = (
         "plan_number",

@@ -153,6 +153,7 @@ def _waiting_on(shown: Shown) -> runs_pb2.WaitingOn | None:
         blocking_run=holder if by_run else "",
         lock_holder="" if by_run else holder,
         missing_capabilities=shown.missing_capabilities,
+        offered_engines=shown.offered_engines,
         expires_at=timestamp(run.expires_at) if shown.missing else None,
     )
 

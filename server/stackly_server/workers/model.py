@@ -214,7 +214,9 @@ class Worker:
         own = f"{self.temporal_namespace}.w.{self.id}"
         if self.status is WorkerStatus.DRAINING or not self.schedulable:
             return (own,)
-        fitting = {each.hash for each in (*selectors, DEFAULT_SELECTOR) if not each.missing(self.verified)}
+        exact = (Selector(name, f"= {version}") for name, version in (e.split(" ", 1) for e in self.verified.engines))
+        always = (DEFAULT_SELECTOR, *exact)  # the first apply of an engine need not wait until its queue is served
+        fitting = {each.hash for each in (*selectors, *always) if not each.missing(self.verified)}
         return (own, *(task_queue(self.temporal_namespace, hash_) for hash_ in sorted(fitting)))
 
 

@@ -90,7 +90,7 @@ class WorkerService:
         )
 
     async def offered(self, conn: Connection, namespace_id: UUID) -> tuple[str, ...]:
-        """The engines of the workers that take work, in order."""
+        """The engines of the workers that take work, by product and version."""
         return offered(await store.proved(conn, namespace_id))
 
     async def require_fit(self, conn: Connection, subject: Subject, namespace_id: UUID, selector_hash: str) -> None:
