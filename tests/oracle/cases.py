@@ -26,7 +26,8 @@ class Step:
     `event`: what happens before the run, to the state or the cloud. `fails`: what both say when they fail (in the plan or the
     apply); the state is compared all the same. `targets`: the whole root cannot be planned at once, so plain Terraform
     applies these first. `restless`: what always runs, so the second run of the engine is not idle. `whole`: the code of
-    the reason for which the engine does not cut. `ordered`: the order of operations in the cloud is compared.
+    the reason for which the engine does not cut. `runs`: units that must run, and say why, though nothing may come of it.
+    `ordered`: the order of operations in the cloud is compared.
     `shows`: whether the preview is compared (not after a failed step: the engine may be more careful).
     """
 
@@ -39,6 +40,7 @@ class Step:
     restless: bool = False
     whole: str = ""
     ordered: bool = False
+    runs: tuple[str, ...] = ()
     shows: bool = True
 
 

@@ -45,6 +45,11 @@ _SHARED = merged(
     {"outer/main.tf": 'variable "in" { default = 0 }\nmodule "s" {\n  source = "../shared/box"\n  in     = [var.in, path.module]\n}\noutput "id" { value = module.s.id }\n',
      "shared/box/main.tf": BOX},
 )  # fmt: skip
+_BESIDE = merged(
+    {"main.tf": call("a", "../beside") .replace("./../", "../") + data("r", "input = [file(\"${path.module}/../beside/f.txt\"), module.a.path]")},
+    {"../beside/main.tf": 'resource "terraform_data" "x" { input = file("${path.module}/f.txt") }\noutput "path" { value = "${path.module} ${path.root}" }\n',
+     "../beside/f.txt": "beside"},
+)  # fmt: skip
 
 CASES: list[Case] = [
     case("bytes of all kinds", "engine-facts §8", _BYTES, {**_BYTES, "main.tf": bytes(_BYTES["main.tf"]).replace(b'"1"', b'"2"')}),  # type: ignore[arg-type]
@@ -60,5 +65,6 @@ CASES: list[Case] = [
     case("a backend block", "§4 backend is blanked", _BACKEND, edited(_BACKEND, '"1"', '"2"')),
     case("outputs alone", "§1 outputs", _PLAIN, _OUTPUTS, edited(_OUTPUTS, "value = 1", "value = 2", "out.tf"), _PLAIN),
     case("a reference over lines", "engine-facts §8", _LINES, edited(_LINES, '"1"', '"2"')),
+    case("a module beside the root", "§4 a folder beside the root", Step(_BESIDE, restless=True)),
     case("modules that share", "engine-facts §8", _SHARED),
 ]  # fmt: skip

@@ -61,7 +61,7 @@ _LEGACY = root(call("a", "own", name='"a"') + call("b", "thing", name="module.a.
                own=_HEAD + 'provider "testcloud" { caller = "own" }\n' + THING)  # fmt: skip
 
 CASES: list[Case] = [
-    case("aliases through modules", "§3 provider edges come from use", _ALIASES, edited(_ALIASES, 'caller = "west"', 'caller = "far west"'),
+    case("aliases through modules", "§3 provider edges come from use", _ALIASES, Step(edited(_ALIASES, 'caller = "west"', 'caller = "far west"'), runs=("module.west", "module.both", "module.deep", "root.testcloud_thing.of_east")),
          edited(_ALIASES, "refs = []", "size = 3")),
     case("a provider fed by a module", "§3 edges through providers", _FED, edited(_FED, "size = 1", 'size = 2\n  force = "f"')),
     case("a local name of its own", "§3 names resolved to provider addresses", _NAMES),

@@ -1,0 +1,182 @@
+"""Planted bugs: each takes one rule out of the engine; the directed root of that rule must then fail."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from stackly_engine.dependencies import Dependencies, dependencies
+from stackly_engine.exports import Export
+from stackly_engine.source import REAL, Kind
+
+Change = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`place`: module and name (of a method: class and name); `change` makes the wrong one of the right one."""
+
+    rule: str
+    place: str
+    change: Change
+    case: str
+    mode: str = "apart"
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for place in self.place.split(" + "):
+                stack.enter_context(_changed(place, self.change))
+            yield
+
+
+@contextmanager
+def _changed(place: str, change: Change) -> Iterator[None]:
+    module, _, path = place.partition(":")
+    owner: Any = importlib.import_module(f"stackly_engine.{module}")
+    *outer, name = path.split(".")
+    for step in outer:
+        owner = getattr(owner, step)
+    kept = owner.__dict__[name]
+    setattr(owner, name, change(kept))
+    try:
+        yield
+    finally:
+        setattr(owner, name, kept)
+
+
+def always(value: Any) -> Change:
+    """The function gives this, whatever it is asked."""
+    return lambda _: lambda *args, **named: value
+
+
+def instead(value: Any) -> Change:
+    return lambda _: value
+
+
+def then(change: Callable[[Any], Any]) -> Change:
+    """The function's result is changed."""
+    return lambda right: lambda *args, **named: change(right(*args, **named))
+
+
+def _without(code: str) -> Change:
+    return lambda right: lambda *args: (one for one in right(*args) if one.code != code)
+
+
+def _export(**fields: Any) -> Change:
+    def change(export: Export) -> Export:
+        return replace(export, **fields)
+
+    return then(change)
+
+
+def _hashed(**fields: Any) -> Change:
+    return lambda right: lambda export, key, place: right(replace(export, **fields), key, place)
+
+
+def _reasons(*without: str) -> Change:
+    return lambda right: lambda *args: (reason for reason in right(*args) if not any(word in reason for word in without))
+
+
+def _literal_only(configuration: Any) -> Dependencies:
+    found = dependencies(configuration)
+    return replace(found, before_destroy=found.literal_before_destroy)
+
+
+def _keep_only_good(right: Any) -> Any:
+    """The state that a failed batch left is thrown away."""
+
+    def end(self: Any, piece: Any, ended: Any) -> None:
+        right(self, piece, replace(ended, state=None) if ended.fate == "failed" else ended)
+
+    return end
+
+
+def _inside_root(right: Any) -> Any:
+    """The folder of a batch lies in the root, not beside it."""
+
+    def create(root: Any, name: str) -> Any:
+        space = right(root, name)
+        target = space.aside / "batch"
+        space.folder.rename(target)
+        return replace(space, folder=target)
+
+    return create
+
+
+def _floats(right: Any) -> Any:
+    import json
+
+    return lambda data: json.loads(data)
+
+
+def _unmangled(prefix: str, address: str, attribute: str | None = None) -> str:
+    text = address if attribute is None else f"{address}.{attribute}"
+    return prefix + "".join(letter if letter.isalnum() else "_" for letter in text)
+
+
+def _real_alone(nodes: Any, steps: Any) -> dict[str, frozenset[str]]:
+    """Edges to real nodes, none through others."""
+    real = {name for name, node in nodes.items() if node.kind in REAL}
+    return {name: needed & real - {name} for name, needed in steps.items() if name in real or name == "outputs"}
+
+
+_COMBINED = "28 combinations, first: "
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation("edges pass through locals", "edges:_direct", instead(_real_alone), "through locals and variables"),
+    Mutation("provider edges come from use", "edges:_providers", always(frozenset()), "a provider fed by a module"),
+    Mutation("providers mapped through calls", "configuration:through", always({}), "aliases through modules"),
+    Mutation("a provider passed on stays", "configuration:Configuration.passed", always(frozenset()), "passed on but not used"),
+    Mutation("circles are one unit", "units:_join_connected + units:_join_circles", always(None), "circle of modules"),
+    Mutation("circles of what was joined", "units:_join_circles", always(None), "replace_triggered_by"),
+    Mutation("replace_triggered_by joins", "units:_is_trigger", always(False), "replace_triggered_by"),
+    Mutation("ephemeral values join", "units:_is_ephemeral", always(False), "ephemeral"),
+    Mutation("one impure expression is one value", "units:_is_impure", always(False), "impure"),
+    Mutation("names that are bound are no references", "references:_identifiers", always(frozenset()), "names that shadow"),
+    Mutation("validations belong to outputs", "graph:CLOSING", instead(frozenset({Kind.OUTPUT, Kind.CHECK})), "conditions and checks"),
+    Mutation("what is used of an import's id", "graph:_BLOCKS", instead(frozenset({Kind.MOVED, Kind.REMOVED})), "import into the root"),
+    Mutation("import references are no dependencies", "dependencies:reference_tree", lambda right: lambda of, **_: right(of), "import into the root"),
+    Mutation("generated names do not collide", "mangling:name", instead(_unmangled), "names that nearly collide"),
+    Mutation("backends are blanked", "cutting:_BACKENDS", instead(()), "a backend block"),
+    Mutation("folders beside the root", "command.batch:create", _inside_root, "a module beside the root"),
+    Mutation("numbers are exact", "exact:loads", _floats, "exotic values"),
+    Mutation("types are exact", "exports:from_output", _export(type="dynamic"), "exotic values"),
+    Mutation("sensitivity is kept", "exports:from_output", _export(sensitive=False, inner=()), "sensitive in parts"),
+    Mutation("sensitivity is an input", "driving.known:hash_of", _hashed(sensitive=False, inner=()), "sensitive in parts"),
+    Mutation("the type is an input", "driving.known:hash_of", _hashed(type="dynamic"), "the type of an output changes"),
+    Mutation("unknown is not null", "exports:from_planned_output", _export(unknown=False), "known and unknown"),
+    Mutation("what is known of unknowns", "exports:from_planned_output", _export(refined=()), "known and unknown"),
+    Mutation("depends_on is pending in a preview", "driving.chain:pending", always(frozenset()), "data sources that wait"),
+    Mutation("pending through depends_on", "driving.pending:_depends_on", always(frozenset()), "data sources that wait"),
+    Mutation("plans that stand in are not applied", "driving.chain:Piece.stands_in", instead(False), "chain of modules"),
+    Mutation("deferred what depends on an unknown", "driving.chain:_Attempt.consumed", always({}), "count of an unknown"),
+    Mutation("fingerprint: code", "fingerprints:_Reader._code", always({}), "chain of modules"),
+    Mutation("fingerprint: module trees", "fingerprints:_Reader._tree", always({}), "nested modules"),
+    Mutation("fingerprint: variables", "fingerprints:_Reader._variables", always({}), "variables from files"),
+    Mutation("fingerprint: files", "fingerprints:_Reader._files", always({}), "files"),
+    Mutation("fingerprint: inputs", "fingerprints:_Reader._inputs", always(()), "chain of modules"),
+    Mutation("fingerprint: applies of what data waits for", "fingerprints:_Reader._waits", always(()), "data sources of the cloud"),
+    Mutation("fingerprint: providers", "fingerprints:_Reader._code",
+             then(lambda found: {name: one for name, one in found.items() if not name.startswith("provider:")}), "aliases through modules"),
+    Mutation("the slice is the one that was left", "deciding:_own", _without("state"), "forgotten by hand"),
+    Mutation("exports that nobody recorded", "deciding:_not_recorded", always(()), "chain of modules"),
+    Mutation("impure units always run", "fingerprints:impurities", always(()), "impure"),
+    Mutation("coupling", "driving.chain:coupled", always(()), f"{_COMBINED}none"),
+    Mutation("coupling (i): both destroyed", "coupling:_reasons", _reasons("depends on it and"), f"{_COMBINED}none"),
+    Mutation("coupling (ii): destroyed after an update", "coupling:_reasons", _reasons("but only after"), f"{_COMBINED}both"),
+    Mutation("coupling (iii): the new one first", "coupling:_reasons", _reasons("must come first"), f"{_COMBINED}y"),
+    Mutation("dependencies are restored", "driving.state:settled", lambda _: lambda document, _: dict(document), "a chain goes"),
+    Mutation("create_before_destroy is restored", "driving.known:dependencies", instead(_literal_only), f"{_COMBINED}y"),
+    Mutation("what is gone runs first", "deciding:Facts.upstream", instead(property(lambda self: {**self.graph.upstream, **({"removed": frozenset()} if self.removed else {})})), "a former user is updated"),
+    Mutation("moved joins", "moves:_together", always(()), "from a kept module to another"),
+    Mutation("moved gives its slice", "moves:_vanished", then(lambda found: dict.fromkeys(found, "removed")), "a module renamed"),
+    Mutation("removed blocks go with what is gone", "cutting:_about_removed", lambda _: lambda graph, node: node.kind in {Kind.TERRAFORM, Kind.PROVIDER}, "forgotten"),
+    Mutation("-replace to its owner", "command.inspection:replaced", always({}), "replaced on demand"),
+    Mutation("state after every exit", "driving.carrying:Apply.end", _keep_only_good, "half of a module fails"),
+    Mutation("results of checks", "merging:_results", always(None), "conditions and checks"),
+    Mutation("data inside of checks wait", "graph:_inside_checks", always({}), "data sources of checks"),
+    Mutation("what runs whole: module's own providers", "soundness:_own_providers", always(()), "a module with its own provider"),
+    Mutation("what runs whole: the root's files", "soundness:_of_root", always(()), "JSON in the root"),
+    Mutation("what runs whole: its own state", "soundness:reads_itself", always(()), "its own state"),
+)  # fmt: skip
