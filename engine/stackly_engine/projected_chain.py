@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stackly_engine import exact
+from stackly_engine import exact, ordering
 from stackly_engine.exact import FormatError
 from stackly_engine.plans import PlanSummary, ProjectedPlan, chain_digest, summarize
 from stackly_engine.records import Place
@@ -17,13 +17,17 @@ REASON_CHARACTERS = 1000
 
 @dataclass(frozen=True)
 class PlannedUnit:
-    """What was decided on a unit: `reasons` in words, the headline first; `batch` from 1, None when it was not planned."""
+    """What was decided on a unit: `reasons` in words, the headline first; `batch` from 1, None when it was not planned.
+
+    `needs` are the units that it needs directly.
+    """
 
     unit: str
     run: bool
     reasons: tuple[str, ...]
     batch: int | None = None
     deferred: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class ProjectedChain:
         planned = {name: at for at, (batch, _) in enumerate(self.batches, start=1) for name in batch}
         if {one.unit: one.batch for one in units if one.batch is not None} != planned:
             raise ValueError("the batches are not those of its units")
+        ordering.ordered({one.unit: one.needs for one in units})
         if any(one.batch is not None and (one.deferred or not one.run) for one in units):
             raise ValueError("what is deferred or skipped has no batch")
         for change in self.resource_changes:
@@ -70,7 +75,9 @@ class ProjectedChain:
     @property
     def units(self) -> tuple[PlannedUnit, ...]:
         return tuple(
-            PlannedUnit(one["unit"], one["run"], tuple(one["reasons"]), one["batch"], one["deferred"])
+            PlannedUnit(
+                one["unit"], one["run"], tuple(one["reasons"]), one["batch"], one["deferred"], tuple(one["needs"])
+            )
             for one in self.document["units"]
         )
 
@@ -152,6 +159,7 @@ def _unit(one: PlannedUnit) -> dict[str, Any]:
         "reasons": _shortened(one.reasons),
         "batch": one.batch,
         "deferred": one.deferred,
+        "needs": sorted(one.needs),
     }
 
 

@@ -102,11 +102,19 @@ def _twice(document: dict[str, Any]) -> None:
     document["units"].append(document["units"][2])
 
 
+def _needy(document: dict[str, Any]) -> None:
+    document["units"][0]["needs"] = ["module.x"]
+
+
+def _round(document: dict[str, Any]) -> None:
+    document["units"][0]["needs"], document["units"][1]["needs"] = ["module.b"], ["module.a"]
+
+
 def _short(document: dict[str, Any]) -> None:
     del document["units"][0]["reasons"]
 
 
-@pytest.mark.parametrize("break_it", [_renamed, _moved, _skipped, _twice, _short])
+@pytest.mark.parametrize("break_it", [_renamed, _moved, _skipped, _twice, _needy, _round, _short])
 def test_what_does_not_fit_together_is_refused(break_it: Callable[[dict[str, Any]], None]) -> None:
     document = exact.loads(chain().to_bytes())
     break_it(document)
@@ -153,6 +161,8 @@ def test_a_real_chain(tmp_path: Path) -> None:
         "module.b.terraform_data.x": "module.b",
         "terraform_data.alone": "root.terraform_data.alone",
     }
+    needs = {one.unit: one.needs for one in found.units}
+    assert (needs["module.a"], needs["module.b"]) == ((), ("module.a",))
     assert list(found.output_changes) == ["a"]
     assert b"canary" not in found.to_bytes()
     assert b"stackly_up" not in found.to_bytes()

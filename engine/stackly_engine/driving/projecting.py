@@ -37,7 +37,12 @@ def projected_chain(
     changes = ((units, change["address"]) for units, plan in batches for change in plan.resource_changes)
     owners = {address: _owner(known, units, address) for units, address in changes}
     return project_chain(
-        _units(chain, found), batches, owners, exports=_consumed(chain, found), providers=providers, identity=identity
+        _units(known, chain, found),
+        batches,
+        owners,
+        exports=_consumed(chain, found),
+        providers=providers,
+        identity=identity,
     )
 
 
@@ -45,12 +50,13 @@ def _plans(chain: Chain) -> Iterator[Planned]:
     return (piece.planned for piece in chain.pieces if piece.planned is not None)
 
 
-def _units(chain: Chain, found: Iterable[Planned]) -> Iterator[PlannedUnit]:
+def _units(known: Known, chain: Chain, found: Iterable[Planned]) -> Iterator[PlannedUnit]:
     at = {unit: number for number, plan in enumerate(found, start=1) for unit in plan.job.units}
+    upstream = known.facts.upstream
     for unit, decision in chain.outcome.decisions.items():
         reasons = tuple(str(reason) for reason in decision.reasons)
         run = decision.run or unit in at  # it may ride along in the batch of others
-        yield PlannedUnit(unit, run, reasons, at.get(unit), unit in chain.outcome.deferred)
+        yield PlannedUnit(unit, run, reasons, at.get(unit), unit in chain.outcome.deferred, tuple(upstream[unit]))
 
 
 def _owner(known: Known, units: Collection[str], address: str) -> str:

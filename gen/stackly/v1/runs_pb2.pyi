@@ -336,18 +336,66 @@ class Plan(_message.Message):
     def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., digest: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., output_changes: _Optional[_Iterable[_Union[OutputChange, _Mapping]]] = ..., engine: _Optional[str] = ..., commit: _Optional[str] = ..., serial: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., units: _Optional[_Iterable[_Union[PlanUnit, _Mapping]]] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PlanUnit(_message.Message):
-    __slots__ = ("unit", "run", "reasons", "batch", "deferred")
+    __slots__ = ("unit", "run", "reasons", "batch", "deferred", "needs")
     UNIT_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     DEFERRED_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
     unit: str
     run: bool
     reasons: _containers.RepeatedScalarFieldContainer[str]
     batch: int
     deferred: bool
-    def __init__(self, unit: _Optional[str] = ..., run: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., batch: _Optional[int] = ..., deferred: _Optional[bool] = ...) -> None: ...
+    needs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, unit: _Optional[str] = ..., run: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., batch: _Optional[int] = ..., deferred: _Optional[bool] = ..., needs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExecutionGraph(_message.Message):
+    __slots__ = ("name", "activities", "edges", "groups", "chains")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITIES_FIELD_NUMBER: _ClassVar[int]
+    EDGES_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    CHAINS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    activities: _containers.RepeatedCompositeFieldContainer[GraphActivity]
+    edges: _containers.RepeatedCompositeFieldContainer[GraphEdge]
+    groups: _containers.RepeatedCompositeFieldContainer[GraphGroup]
+    chains: _containers.RepeatedCompositeFieldContainer[GraphChain]
+    def __init__(self, name: _Optional[str] = ..., activities: _Optional[_Iterable[_Union[GraphActivity, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[GraphEdge, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GraphGroup, _Mapping]]] = ..., chains: _Optional[_Iterable[_Union[GraphChain, _Mapping]]] = ...) -> None: ...
+
+class GraphActivity(_message.Message):
+    __slots__ = ("unit", "group", "run", "reason")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    group: int
+    run: bool
+    reason: str
+    def __init__(self, unit: _Optional[str] = ..., group: _Optional[int] = ..., run: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GraphEdge(_message.Message):
+    __slots__ = ("from_unit", "to_unit")
+    FROM_UNIT_FIELD_NUMBER: _ClassVar[int]
+    TO_UNIT_FIELD_NUMBER: _ClassVar[int]
+    from_unit: str
+    to_unit: str
+    def __init__(self, from_unit: _Optional[str] = ..., to_unit: _Optional[str] = ...) -> None: ...
+
+class GraphGroup(_message.Message):
+    __slots__ = ("units",)
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    units: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, units: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GraphChain(_message.Message):
+    __slots__ = ("units",)
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    units: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, units: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OutputChange(_message.Message):
     __slots__ = ("output", "action", "before_json", "after_json", "after_unknown")

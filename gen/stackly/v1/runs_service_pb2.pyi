@@ -197,6 +197,18 @@ class GetPlanResponse(_message.Message):
     plan: _runs_pb2.Plan
     def __init__(self, plan: _Optional[_Union[_runs_pb2.Plan, _Mapping]] = ...) -> None: ...
 
+class GetExecutionGraphRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetExecutionGraphResponse(_message.Message):
+    __slots__ = ("graph",)
+    GRAPH_FIELD_NUMBER: _ClassVar[int]
+    graph: _runs_pb2.ExecutionGraph
+    def __init__(self, graph: _Optional[_Union[_runs_pb2.ExecutionGraph, _Mapping]] = ...) -> None: ...
+
 class ListResourceChangesRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token", "action")
     PARENT_FIELD_NUMBER: _ClassVar[int]

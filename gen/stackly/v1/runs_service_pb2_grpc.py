@@ -85,6 +85,11 @@ class RunServiceStub:
                 request_serializer=stackly_dot_v1_dot_runs__service__pb2.GetPlanRequest.SerializeToString,
                 response_deserializer=stackly_dot_v1_dot_runs__service__pb2.GetPlanResponse.FromString,
                 _registered_method=True)
+        self.GetExecutionGraph = channel.unary_unary(
+                '/stackly.v1.RunService/GetExecutionGraph',
+                request_serializer=stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphRequest.SerializeToString,
+                response_deserializer=stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphResponse.FromString,
+                _registered_method=True)
         self.ListResourceChanges = channel.unary_unary(
                 '/stackly.v1.RunService/ListResourceChanges',
                 request_serializer=stackly_dot_v1_dot_runs__service__pb2.ListResourceChangesRequest.SerializeToString,
@@ -190,6 +195,15 @@ class RunServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetExecutionGraph(self, request, context):
+        """Gets the units of the current plan as a graph; one without activities when the root was planned whole.
+        Fails with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept.
+        The caller must hold runs.read in the account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListResourceChanges(self, request, context):
         """Lists what the current plan would change, by address.
         The caller must hold runs.read in the account.
@@ -266,6 +280,11 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.GetPlan,
                     request_deserializer=stackly_dot_v1_dot_runs__service__pb2.GetPlanRequest.FromString,
                     response_serializer=stackly_dot_v1_dot_runs__service__pb2.GetPlanResponse.SerializeToString,
+            ),
+            'GetExecutionGraph': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExecutionGraph,
+                    request_deserializer=stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphRequest.FromString,
+                    response_serializer=stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphResponse.SerializeToString,
             ),
             'ListResourceChanges': grpc.unary_unary_rpc_method_handler(
                     servicer.ListResourceChanges,
@@ -554,6 +573,33 @@ class RunService:
             '/stackly.v1.RunService/GetPlan',
             stackly_dot_v1_dot_runs__service__pb2.GetPlanRequest.SerializeToString,
             stackly_dot_v1_dot_runs__service__pb2.GetPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExecutionGraph(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.v1.RunService/GetExecutionGraph',
+            stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphRequest.SerializeToString,
+            stackly_dot_v1_dot_runs__service__pb2.GetExecutionGraphResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,6 +22,7 @@ class RunServiceStub:
     CancelRun: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.CancelRunRequest, stackly.v1.runs_service_pb2.CancelRunResponse]
     ListRunSteps: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ListRunStepsRequest, stackly.v1.runs_service_pb2.ListRunStepsResponse]
     GetPlan: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.GetPlanRequest, stackly.v1.runs_service_pb2.GetPlanResponse]
+    GetExecutionGraph: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.GetExecutionGraphRequest, stackly.v1.runs_service_pb2.GetExecutionGraphResponse]
     ListResourceChanges: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ListResourceChangesRequest, stackly.v1.runs_service_pb2.ListResourceChangesResponse]
     TailRunLogs: grpc.UnaryStreamMultiCallable[stackly.v1.runs_service_pb2.TailRunLogsRequest, stackly.v1.runs_service_pb2.TailRunLogsResponse]
     ReadRunLogs: grpc.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ReadRunLogsRequest, stackly.v1.runs_service_pb2.ReadRunLogsResponse]
@@ -38,6 +39,7 @@ class RunServiceAsyncStub(RunServiceStub):
     CancelRun: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.CancelRunRequest, stackly.v1.runs_service_pb2.CancelRunResponse]  # type: ignore[assignment]
     ListRunSteps: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ListRunStepsRequest, stackly.v1.runs_service_pb2.ListRunStepsResponse]  # type: ignore[assignment]
     GetPlan: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.GetPlanRequest, stackly.v1.runs_service_pb2.GetPlanResponse]  # type: ignore[assignment]
+    GetExecutionGraph: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.GetExecutionGraphRequest, stackly.v1.runs_service_pb2.GetExecutionGraphResponse]  # type: ignore[assignment]
     ListResourceChanges: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ListResourceChangesRequest, stackly.v1.runs_service_pb2.ListResourceChangesResponse]  # type: ignore[assignment]
     TailRunLogs: grpc.aio.UnaryStreamMultiCallable[stackly.v1.runs_service_pb2.TailRunLogsRequest, stackly.v1.runs_service_pb2.TailRunLogsResponse]  # type: ignore[assignment]
     ReadRunLogs: grpc.aio.UnaryUnaryMultiCallable[stackly.v1.runs_service_pb2.ReadRunLogsRequest, stackly.v1.runs_service_pb2.ReadRunLogsResponse]  # type: ignore[assignment]
@@ -53,6 +55,7 @@ class RunServiceServicer:
     def CancelRun(self, request: stackly.v1.runs_service_pb2.CancelRunRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.CancelRunRequest, stackly.v1.runs_service_pb2.CancelRunResponse]) -> Awaitable[stackly.v1.runs_service_pb2.CancelRunResponse]: ...
     def ListRunSteps(self, request: stackly.v1.runs_service_pb2.ListRunStepsRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.ListRunStepsRequest, stackly.v1.runs_service_pb2.ListRunStepsResponse]) -> Awaitable[stackly.v1.runs_service_pb2.ListRunStepsResponse]: ...
     def GetPlan(self, request: stackly.v1.runs_service_pb2.GetPlanRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.GetPlanRequest, stackly.v1.runs_service_pb2.GetPlanResponse]) -> Awaitable[stackly.v1.runs_service_pb2.GetPlanResponse]: ...
+    def GetExecutionGraph(self, request: stackly.v1.runs_service_pb2.GetExecutionGraphRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.GetExecutionGraphRequest, stackly.v1.runs_service_pb2.GetExecutionGraphResponse]) -> Awaitable[stackly.v1.runs_service_pb2.GetExecutionGraphResponse]: ...
     def ListResourceChanges(self, request: stackly.v1.runs_service_pb2.ListResourceChangesRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.ListResourceChangesRequest, stackly.v1.runs_service_pb2.ListResourceChangesResponse]) -> Awaitable[stackly.v1.runs_service_pb2.ListResourceChangesResponse]: ...
     def TailRunLogs(self, request: stackly.v1.runs_service_pb2.TailRunLogsRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.TailRunLogsRequest, stackly.v1.runs_service_pb2.TailRunLogsResponse]) -> AsyncIterator[stackly.v1.runs_service_pb2.TailRunLogsResponse]: ...
     def ReadRunLogs(self, request: stackly.v1.runs_service_pb2.ReadRunLogsRequest, context: grpc.aio.ServicerContext[stackly.v1.runs_service_pb2.ReadRunLogsRequest, stackly.v1.runs_service_pb2.ReadRunLogsResponse]) -> Awaitable[stackly.v1.runs_service_pb2.ReadRunLogsResponse]: ...

@@ -5,9 +5,12 @@ from typing import Any
 
 from stackly_engine import exact
 from stackly_engine.plans import ProjectedPlan
-from stackly_engine.projected_chain import ProjectedChain
+from stackly_engine.projected_chain import PlannedUnit, ProjectedChain
+from stackly_server.limits import PLAN_REASONS_BYTES
+from stackly_server.runs.graphing import with_needs
 
 Projected = ProjectedPlan | ProjectedChain
+_HEADLINE = 100  # characters of a reason, where all reasons are too many
 _MASKED = '"(sensitive)"'
 
 
@@ -39,16 +42,14 @@ def units(plan: Projected) -> list[dict[str, Any]]:
     """One document a unit: whether it was planned, in which batch (0: in none), and why; empty for a whole root."""
     if isinstance(plan, ProjectedPlan):
         return []
-    return [
-        {
-            "unit": one.unit,
-            "run": one.run,
-            "reasons": list(one.reasons),
-            "batch": one.batch or 0,
-            "deferred": one.deferred,
-        }
-        for one in plan.units
-    ]
+    found = plan.units
+    few = sum(len(reason) for one in found for reason in one.reasons) > PLAN_REASONS_BYTES
+    return with_needs([(_unit(one, few=few), one.needs) for one in found])
+
+
+def _unit(one: PlannedUnit, *, few: bool) -> dict[str, Any]:
+    reasons = [reason[:_HEADLINE] for reason in one.reasons[:1]] if few else list(one.reasons)
+    return {"unit": one.unit, "run": one.run, "reasons": reasons, "batch": one.batch or 0, "deferred": one.deferred}
 
 
 def _resource(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from stackly_server.limits import HEARTBEAT_SECONDS, STREAM_SECONDS, WAIT_SECOND
 from stackly_server.logs.model import Piece, texts, whole
 from stackly_server.logs.service import LogService
 from stackly_server.pages import Pages
+from stackly_server.runs.graph_wire import graph_to_proto
+from stackly_server.runs.graphing import graph_of
 from stackly_server.runs.model import NewRun, RunType, Status
 from stackly_server.runs.service import RunService, Shown
 from stackly_server.runs.store import Filter
@@ -132,6 +134,13 @@ class RunServicer:
     ) -> runs_service_pb2.GetPlanResponse:
         run_name = request.name.removesuffix("/plan")
         return runs_service_pb2.GetPlanResponse(plan=plan_to_proto(run_name, await self._service.plan(call, run_name)))
+
+    async def GetExecutionGraph(
+        self, request: runs_service_pb2.GetExecutionGraphRequest, call: Subject
+    ) -> runs_service_pb2.GetExecutionGraphResponse:
+        plan = await self._service.plan(call, request.name.removesuffix("/graph"))
+        graph = graph_of(plan.units)
+        return runs_service_pb2.GetExecutionGraphResponse(graph=graph_to_proto(request.name, graph))
 
     async def ListResourceChanges(
         self, request: runs_service_pb2.ListResourceChangesRequest, call: Subject

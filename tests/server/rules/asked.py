@@ -47,6 +47,7 @@ def name_for(a: Account, rpc: Rpc, pattern: str) -> str:
         "stackStates/*": a.state(purpose),
         "stackStates/*/runs/*": run,
         "stackStates/*/runs/*/plan": f"{run}/plan",
+        "stackStates/*/runs/*/graph": f"{run}/graph",
         "stackStates/*/stateVersions/*": f"{a.state('done')}/stateVersions/1",
     }[below]
 

@@ -78,7 +78,7 @@ class Trespass:
     def _nowhere(self, name: str) -> str:
         """A name of the same shape that nothing has."""
         parts = name.split("/")
-        at = -2 if self.naming.pattern.endswith("/plan") else -1
+        at = -2 if self.naming.pattern.endswith(("/plan", "/graph")) else -1
         parts[at] = NOWHERE
         return "/".join(parts)
 

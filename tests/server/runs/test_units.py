@@ -16,12 +16,14 @@ from stackly_server import limits
 from stackly_server.access import Subject, system
 from stackly_server.errors import StacklyError
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.graph_wire import graph_to_proto
+from stackly_server.runs.graphing import graph_of
 from stackly_server.runs.model import Outcome, Phase, RunType, Status
 from stackly_server.runs.runner_rpc import RunnerServicer
 from stackly_server.runs.service import Shown
 from stackly_server.runs.unit_records import UnitRecordService
 
-APP, NET = "module.app", "module.net"
+APP, NET, ROOT = "module.app", "module.net", "root.terraform_data.x"
 SECRET = b'["canary"]'
 STACK = b'stack "hello" {\n  engine = "auto"\n  labels = { tier = "1" }\n}\n'
 
@@ -87,11 +89,9 @@ def record(unit: str, generation: int, text: bytes = b"{}", exports: bytes = SEC
 
 def chain(value: str = "one", reason: str = "new") -> ProjectedChain:
     """One unit planned, one skipped."""
-    units = [PlannedUnit("root.terraform_data.x", True, (reason,), 1), PlannedUnit(APP, False, ("unchanged",))]
+    units = [PlannedUnit(ROOT, True, (reason,), 1, needs=(APP,)), PlannedUnit(APP, False, ("unchanged",))]
     plan = plans.project(plan_json(value), b"k" * 32)
-    return project_chain(
-        units, [(["root.terraform_data.x"], plan)], {"terraform_data.x": "root.terraform_data.x"}, exports={}
-    )
+    return project_chain(units, [([ROOT], plan)], {"terraform_data.x": ROOT}, exports={})
 
 
 async def refused(call: Awaitable[object], reason: str) -> StacklyError:
@@ -226,9 +226,17 @@ async def test_a_chain_is_recorded_by_unit_under_its_own_digest(desk: Desk, runn
     assert digest == chain().digest(**facts)
     plan = await desk.rooms.runs.plan(desk.me, run.name)
     assert [dict(one) for one in plan.units] == [
-        {"unit": APP, "run": False, "reasons": ["unchanged"], "batch": 0, "deferred": False},
-        {"unit": "root.terraform_data.x", "run": True, "reasons": ["new"], "batch": 1, "deferred": False},
+        {"unit": APP, "run": False, "reasons": ["unchanged"], "batch": 0, "deferred": False, "needs": []},
+        {"unit": ROOT, "run": True, "reasons": ["new"], "batch": 1, "deferred": False, "needs": [APP]},
     ]
+    changes = await desk.rooms.runs.changes(desk.me, run.name, "", -1, 10)
+    assert [change["unit"] for _, change in changes[1]] == [ROOT]
+    graph = graph_to_proto("g", graph_of(plan.units))
+    assert [(one.unit, one.group, one.run, one.reason) for one in graph.activities] == [
+        (APP, 1, False, "unchanged"), (ROOT, 2, True, "new"),
+    ]  # fmt: skip
+    assert [(one.from_unit, one.to_unit) for one in graph.edges] == [(APP, ROOT)]
+    assert [list(one.units) for one in graph.chains] == [[APP, ROOT]]
     other = await desk.create()
     assert await _plan(desk, runner, other, chain(reason="forced").to_bytes()) == digest  # reasons are no matter
     third = await desk.create()

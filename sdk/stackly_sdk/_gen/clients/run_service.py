@@ -12,6 +12,8 @@ from stackly_sdk._gen.stackly.v1 import (
     CancelRunResponse,
     CreateRunRequest,
     CreateRunResponse,
+    GetExecutionGraphRequest,
+    GetExecutionGraphResponse,
     GetPlanRequest,
     GetPlanResponse,
     GetRunRequest,
@@ -58,6 +60,7 @@ _REJECT_RUN = UnaryMethod("/stackly.v1.RunService/RejectRun", RejectRunRequest, 
 _CANCEL_RUN = UnaryMethod("/stackly.v1.RunService/CancelRun", CancelRunRequest, CancelRunResponse, Idempotency.NATURAL, anonymous=False)
 _LIST_RUN_STEPS = UnaryMethod("/stackly.v1.RunService/ListRunSteps", ListRunStepsRequest, ListRunStepsResponse, Idempotency.READ, anonymous=False)
 _GET_PLAN = UnaryMethod("/stackly.v1.RunService/GetPlan", GetPlanRequest, GetPlanResponse, Idempotency.READ, anonymous=False)
+_GET_EXECUTION_GRAPH = UnaryMethod("/stackly.v1.RunService/GetExecutionGraph", GetExecutionGraphRequest, GetExecutionGraphResponse, Idempotency.READ, anonymous=False)
 _LIST_RESOURCE_CHANGES = UnaryMethod("/stackly.v1.RunService/ListResourceChanges", ListResourceChangesRequest, ListResourceChangesResponse, Idempotency.READ, anonymous=False)
 _TAIL_RUN_LOGS = StreamMethod("/stackly.v1.RunService/TailRunLogs", TailRunLogsRequest, TailRunLogsResponse, Idempotency.STREAM, resume=("offset", "next_offset"), ends=lambda request, end: request.no_follow or (end.run is not None and end.run.done))
 _READ_RUN_LOGS = UnaryMethod("/stackly.v1.RunService/ReadRunLogs", ReadRunLogsRequest, ReadRunLogsResponse, Idempotency.READ, anonymous=False)
@@ -198,6 +201,18 @@ class AsyncRunServiceClient:
         """
         request = GetPlanRequest(name=name)
         return await self._transport.unary(_GET_PLAN, request, timeout)
+
+    async def get_execution_graph(self, *, name: str, timeout: float | None = None) -> GetExecutionGraphResponse:
+        """Gets the units of the current plan as a graph; one without activities when the root was planned whole. Fails
+        with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
+        caller must hold runs.read in the account.
+
+        Args:
+            name: The graph, `accounts/…/stackStates/…/runs/…/graph`.
+            timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
+        """
+        request = GetExecutionGraphRequest(name=name)
+        return await self._transport.unary(_GET_EXECUTION_GRAPH, request, timeout)
 
     def list_resource_changes(self, *, parent: str, page_size: int = 0, page_token: str = "", action: str = "", timeout: float | None = None) -> AsyncPager[ResourceChange]:
         """Lists what the current plan would change, by address. The caller must hold runs.read in the account.
@@ -373,6 +388,18 @@ class RunServiceClient:
         """
         request = GetPlanRequest(name=name)
         return self._transport.unary(_GET_PLAN, request, timeout)
+
+    def get_execution_graph(self, *, name: str, timeout: float | None = None) -> GetExecutionGraphResponse:
+        """Gets the units of the current plan as a graph; one without activities when the root was planned whole. Fails
+        with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
+        caller must hold runs.read in the account.
+
+        Args:
+            name: The graph, `accounts/…/stackStates/…/runs/…/graph`.
+            timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
+        """
+        request = GetExecutionGraphRequest(name=name)
+        return self._transport.unary(_GET_EXECUTION_GRAPH, request, timeout)
 
     def list_resource_changes(self, *, parent: str, page_size: int = 0, page_token: str = "", action: str = "", timeout: float | None = None) -> Pager[ResourceChange]:
         """Lists what the current plan would change, by address. The caller must hold runs.read in the account.

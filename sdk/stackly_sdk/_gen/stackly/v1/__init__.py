@@ -49,11 +49,14 @@ __all__ = (
     "EvictWorkerResponse",
     "ExchangeTokenRequest",
     "ExchangeTokenResponse",
+    "ExecutionGraph",
     "ExportStateVersionRequest",
     "ExportStateVersionResponse",
     "Finding",
     "GetAccountRequest",
     "GetAccountResponse",
+    "GetExecutionGraphRequest",
+    "GetExecutionGraphResponse",
     "GetNamespaceRequest",
     "GetNamespaceResponse",
     "GetPlanRequest",
@@ -74,6 +77,10 @@ __all__ = (
     "GetTrustBundleResponse",
     "GetWorkerRequest",
     "GetWorkerResponse",
+    "GraphActivity",
+    "GraphChain",
+    "GraphEdge",
+    "GraphGroup",
     "Heartbeat",
     "HeartbeatRequest",
     "HeartbeatResponse",
@@ -2514,6 +2521,49 @@ default_message_pool.register_message(
 
 
 @dataclass(eq=False, repr=False)
+class ExecutionGraph(betterproto2.Message):
+    """
+    The units of a plan as a graph: what must come before what, and what may run side by side.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    `…/runs/{run}/graph`.
+    """
+
+    activities: "list[GraphActivity]" = betterproto2.field(
+        2, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    One for each unit, in order of name.
+    """
+
+    edges: "list[GraphEdge]" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    What a unit needs directly, in order.
+    """
+
+    groups: "list[GraphGroup]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    The waves, the first one first: units of one group need nothing of each other, and all they need is in earlier groups.
+    """
+
+    chains: "list[GraphChain]" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Runs of at least two units in which each needs the one before it alone, and is needed by the one after it alone.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "ExecutionGraph", ExecutionGraph)
+
+
+@dataclass(eq=False, repr=False)
 class ExportStateVersionRequest(betterproto2.Message):
     """
     Asks for a whole document.
@@ -2644,6 +2694,42 @@ class GetAccountResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "stackly.v1", "GetAccountResponse", GetAccountResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetExecutionGraphRequest(betterproto2.Message):
+    """
+    Asks for the graph of the current plan.
+    """
+
+    name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The graph, `accounts/…/stackStates/…/runs/…/graph`.
+    """
+
+
+default_message_pool.register_message(
+    "stackly.v1", "GetExecutionGraphRequest", GetExecutionGraphRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class GetExecutionGraphResponse(betterproto2.Message):
+    """
+    The graph.
+    """
+
+    graph: "ExecutionGraph | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The graph.
+    """
+
+
+default_message_pool.register_message(
+    "stackly.v1", "GetExecutionGraphResponse", GetExecutionGraphResponse
 )
 
 
@@ -3000,6 +3086,86 @@ class GetWorkerResponse(betterproto2.Message):
 default_message_pool.register_message(
     "stackly.v1", "GetWorkerResponse", GetWorkerResponse
 )
+
+
+@dataclass(eq=False, repr=False)
+class GraphActivity(betterproto2.Message):
+    """
+    A unit as an activity.
+    """
+
+    unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The unit, such as `module.app`.
+    """
+
+    group: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    Its group, from 1.
+    """
+
+    run: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether it was planned; false: it is skipped.
+    """
+
+    reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    The headline of why it was planned or skipped.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "GraphActivity", GraphActivity)
+
+
+@dataclass(eq=False, repr=False)
+class GraphChain(betterproto2.Message):
+    """
+    Units that run one after another.
+    """
+
+    units: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    In their order.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "GraphChain", GraphChain)
+
+
+@dataclass(eq=False, repr=False)
+class GraphEdge(betterproto2.Message):
+    """
+    An order between two units.
+    """
+
+    from_unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The unit that comes first.
+    """
+
+    to_unit: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The unit that needs it.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "GraphEdge", GraphEdge)
+
+
+@dataclass(eq=False, repr=False)
+class GraphGroup(betterproto2.Message):
+    """
+    Units that may run side by side.
+    """
+
+    units: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    In order of name.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "GraphGroup", GraphGroup)
 
 
 @dataclass(eq=False, repr=False)
@@ -4524,6 +4690,11 @@ class PlanUnit(betterproto2.Message):
     deferred: "bool" = betterproto2.field(5, betterproto2.TYPE_BOOL)
     """
     Whether it can only be planned after what it needs is applied.
+    """
+
+    needs: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
+    """
+    The units that it needs directly. Of a plan with very many they are left out.
     """
 
 
