@@ -1,5 +1,6 @@
 """What Terraform would record as `dependencies` and `create_before_destroy`, from the configuration alone."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +62,14 @@ class _Reached(Mapping[str, tuple[str, ...]]):
 
 
 _BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
+_SET = re.compile(rb"[^\0]")  # most bytes of most masks are 0
 
 
 def _names(names: tuple[str, ...], mask: int) -> Iterator[str]:
-    for place, byte in enumerate(mask.to_bytes((mask.bit_length() + 7) // 8, "little")):
-        for bit in _BITS[byte]:
+    data = mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+    for found in _SET.finditer(data):
+        place = found.start()
+        for bit in _BITS[data[place]]:
             yield names[8 * place + bit]
 
 
@@ -105,7 +109,8 @@ def stripped(resources: list[dict[str, Any]], d: Dependencies | None = None) -> 
 
 def _with_fields(resource: dict[str, Any], d: Dependencies) -> dict[str, Any]:
     address = _address(resource)
-    fields: dict[str, Any] = {DEPENDENCIES: list(d.of[address])} if d.of[address] else {}
+    found = d.of[address]
+    fields: dict[str, Any] = {DEPENDENCIES: list(found)} if found else {}
     if address in d.before_destroy:
         fields[BEFORE_DESTROY] = True
     return _changed(resource, fields)

@@ -60,9 +60,14 @@ def merged(base: Mapping[str, Any], batches: Iterable[Written]) -> dict[str, Any
         head |= {CHECKS: _results(head, batch), "terraform_version": batch.document.get("terraform_version", "")}
         if batch.outputs:
             head["outputs"] = batch.document.get("outputs") or {}
-    document = slices.join(head, parts)
-    moved = exact.dumps(document) != exact.dumps(slices.join(*slices.split_by_top(base)))
-    return {**document, "serial": base["serial"] + moved}
+    tops = frozenset().union(*(batch.tops for batch in written))
+    moved = _written(head, parts, tops) != _written(*slices.split_by_top(base), tops)
+    return {**slices.join(head, parts), "serial": base["serial"] + moved}
+
+
+def _written(head: Mapping[str, Any], parts: Mapping[str, list[dict[str, Any]]], tops: Collection[str]) -> bytes:
+    """What batches of these tops may have changed of a document."""
+    return exact.dumps(slices.join(head, {top: part for top, part in parts.items() if top in tops}))
 
 
 def remembered(document: Mapping[str, Any], now: Dependencies | None = None) -> Dependencies:

@@ -139,8 +139,14 @@ def join(
     return {**head, "resources": resources}
 
 
+_NAMED = frozenset({"mode", "type", "name"})
+
+
 def top_of(resource: Mapping[str, Any]) -> str:
     """The top-level address of a resource of a state: `module.a`, `t.n`, `data.t.n`."""
+    module = resource.get("module")
+    if module and resource.keys() >= _NAMED:
+        return instances.parse(module)[0].name
     return instances.of_resource(resource)[0].name
 
 
