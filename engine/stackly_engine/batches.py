@@ -53,7 +53,7 @@ def batches(
     unknown = sorted((set(definite) | set(maybe)) - upstream.keys())
     if unknown:
         raise ValueError(f"{unknown[0]} is no unit of this root")
-    whole_seconds = price.batch(sum(sizes.get(unit, 0) for unit in upstream))
+    whole_seconds = price.batch(_total(sizes, upstream), changing=_total(sizes, frozenset(definite)))
     if not definite:
         return Batching((), None, 0.0, whole_seconds)
     items = joined(upstream, together)
@@ -86,3 +86,7 @@ def _best(
 def _batches(items: Items, arrangement: Arrangement) -> Iterable[Batch]:
     for names, wave in zip(arrangement.batches, arrangement.waves, strict=True):
         yield Batch(tuple(sorted(unit for name in names for unit in items.members[name])), wave)
+
+
+def _total(sizes: Mapping[str, int], units: Iterable[str]) -> int:
+    return sum(sizes.get(unit, 0) for unit in units)

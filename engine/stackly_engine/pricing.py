@@ -26,9 +26,13 @@ class Price:
         """The size of a batch at which a resource costs least; infinite when resources cost nothing."""
         return math.sqrt(self.fixed * self.bend / self.resource) if self.resource else math.inf
 
-    def batch(self, resources: int, *, waits: bool = False) -> float:
-        """One batch, be it the whole root; `waits` when it reads of another batch of the same run."""
-        once = self.fixed + self.resource * resources * (1 + resources / self.bend)
+    def batch(self, resources: int, *, changing: int | None = None, waits: bool = False) -> float:
+        """One batch, be it the whole root, of which so many resources change (None: all).
+
+        `waits` says that it reads of another batch of the same run.
+        """
+        writes = resources if changing is None else changing
+        once = self.fixed + self.resource * resources * (1 + writes / self.bend)
         return once * (1 + self.again) if waits else once
 
 

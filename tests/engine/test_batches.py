@@ -158,6 +158,13 @@ def test_what_reads_of_another_batch_is_planned_twice() -> None:
     assert price.batch(10, waits=True) == 1.5
 
 
+def test_of_a_whole_root_only_what_changes_is_written() -> None:
+    """engine.md §12: one leaf of 500x20 takes the whole root 66 s."""
+    found = batches(star(500), ["module.m0499"], sizes=dict.fromkeys(star(500), 20), price=Price())
+    assert found.whole_seconds == pytest.approx(66, rel=0.25)
+    assert found.seconds < 1
+
+
 def test_an_expensive_provider_gets_one_batch_or_the_whole() -> None:
     assert every(star(100), 5, AWS).whole == Reason("cheaper")
     edges = star(100)
