@@ -1,13 +1,22 @@
 """Roots cut into units, with the real Terraform: planned as one chain, applied batch by batch into one state."""
 
+import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fakes.control_plane import MemoryPlane
 from stackly_engine.projected_chain import ProjectedChain, projected
+from stackly_worker.runner import limits, recovery, units_known, units_recovery
 from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.ports import Renewal
+from waiting import until
 
 Make = Callable[..., Batch]
 INNER = """
@@ -95,3 +104,169 @@ async def test_first_run_unchanged_run_one_module_changed(make_batch: Make, tmp_
     assert applied.status == "applied", plane.text
     assert ran(plane) == ["module.a", "module.b", "outputs"], plane.text
     assert "canary" not in plane.text
+
+
+LEDGER = """
+variable "name" {}
+variable "file" {}
+variable "wait" {}
+variable "fail" { default = "" }
+resource "terraform_data" "r" {
+  for_each = toset(["0", "1", "2", "3"])
+  input    = "${var.name}-${each.key}"
+  provisioner "local-exec" {
+    command = "echo begin ${var.name}-${each.key} >> ${var.file}; sleep ${var.wait}; test ${var.name}-${each.key} != '${var.fail}' && echo end ${var.name}-${each.key} >> ${var.file}"
+  }
+}
+output "done" {
+  value = join(",", [for each in terraform_data.r : each.id])
+}
+"""
+
+
+def ledger(path: Path, wait: float = 0, fail: str = "", names: str = "abcd") -> dict[str, str]:
+    """Independent modules, big enough to be batches of their own, and one that needs the first."""
+    blocks = [
+        f'module "{name}" {{\n source = "./m"\n name = "{name}"\n file = "{path}"\n wait = {wait}\n fail = "{fail}"\n}}\n'
+        for name in names
+    ]
+    last = f'module "z" {{\n source = "./m"\n name = "z${{module.a.done == "" ? "" : ""}}"\n file = "{path}"\n wait = 0\n}}\n'
+    return {"main.tf": "".join([*blocks, last]), "m/main.tf": LEDGER}
+
+
+def entries(path: Path, what: str) -> list[str]:
+    lines = path.read_text().split("\n") if path.exists() else []
+    return sorted(line.split()[1] for line in lines if line.startswith(what))
+
+
+def in_state(document: bytes | None) -> list[str]:
+    state = json.loads(document or b"{}")
+    return sorted(
+        f"{resource['module'].removeprefix('module.')}-{one['index_key']}"
+        for resource in state.get("resources") or []
+        for one in resource["instances"]
+        if one.get("status") != "tainted"
+    )
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every unit in a batch of its own, whatever that costs."""
+    monkeypatch.setattr(units_known, "APART", True)
+    monkeypatch.setattr(limits, "UNIT_PROCESSES", 3)
+
+
+async def test_a_failure_keeps_what_was_made_and_the_next_run_goes_on(
+    make_batch: Make, tmp_path: Path, apart: None
+) -> None:
+    made = tmp_path / "ledger"
+    plane = MemoryPlane(ledger(made, fail="b-2"))
+    _, outcome = await run(make_batch, plane, 1)
+    assert (outcome.status, outcome.rc, outcome.step) == ("failed", 1, "apply")
+    assert list(outcome.failed) == ['module.b.terraform_data.r["2"]']
+    assert outcome.errors[0].summary == "local-exec provisioner error"
+    assert set(entries(made, "end")) == set(in_state(plane.state))
+    assert {row.unit for row in plane.records.values() if row.record} == {
+        "module.a",
+        "module.c",
+        "module.d",
+        "module.z",
+        "outputs",
+    }
+    plane.files = ledger(made)
+    _, outcome = await run(make_batch, plane, 2)
+    assert outcome.status == "applied", plane.text
+    assert in_state(plane.state) == sorted(f"{name}-{key}" for name in "abcdz" for key in "0123")
+    serials = [version.serial for version in plane.versions]
+    assert serials == sorted(set(serials))
+
+
+async def test_what_was_begun_by_others_is_stale(make_batch: Make, tmp_path: Path) -> None:
+    plane = MemoryPlane(files())
+    facts = {"source_digest": "s1", "units": True}
+    await make_batch(plane, plan_key="run-1/1/b1", **facts).plan()
+    first = plane.plan
+    assert (await make_batch(plane, plan_key="run-1/1/b1", **facts).apply()).status == "applied"
+    plane.nonces.clear()
+    plane.plan = first
+    outcome = await make_batch(plane, plan_key="run-1/1/b1", **facts).apply()
+    assert (outcome.status, plane.nonces) == ("failed", [])
+    assert "plan again" in outcome.reason
+
+
+@pytest.mark.parametrize("renewal", [Renewal(cancel=True), Renewal(cancel=True, force=True)])
+async def test_cancel_keeps_the_state_of_all_batches(
+    make_batch: Make, tmp_path: Path, apart: None, renewal: Renewal
+) -> None:
+    made = tmp_path / "ledger"
+    plane = MemoryPlane(ledger(made, wait=1), renewal=renewal)
+    facts = {"source_digest": "s", "units": True, "parallelism": 4}
+    await make_batch(plane, **facts).plan()
+    running = asyncio.create_task(make_batch(plane, **facts).apply())
+    await until(lambda: {name[0] for name in entries(made, "begin")} >= {"a", "b"})
+    plane.news.set()
+    outcome = await running
+    assert outcome.status == "cancelled", plane.text
+    assert "z-0" not in entries(made, "begin")
+    if renewal.force:
+        begun = set(entries(made, "begin")) - set(in_state(plane.state))
+        assert {f'module.{one[0]}.terraform_data.r["{one[2]}"]' for one in begun} <= set(outcome.suspects)
+    else:
+        assert (in_state(plane.state), outcome.suspects) == (entries(made, "end"), {})
+
+
+RUNNER = """
+import asyncio, json, sys
+from pathlib import Path
+from fakes.control_plane import MemoryPlane
+from stackly_worker.runner import limits, units_known
+from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.place import Place
+from stackly_worker.runner.ports import PlanResult
+from stackly_worker.runner.terraform import find_engine
+units_known.APART, limits.UNIT_PROCESSES = True, 3
+folder, place, bundle, code = map(Path, sys.argv[1:])
+plan = PlanResult(b"", bundle.read_bytes(), "", "", None)
+plane = MemoryPlane(json.loads(code.read_text()), plan=plan)
+spec = BatchSpec(plan_key="run-1/1/b1", root=".", source_digest="s", hash_key=b"k", parallelism=4, units=True)
+asyncio.run(Batch(spec, Place(place), folder, find_engine(), plane).apply())
+"""
+
+
+@pytest.mark.parametrize("also_terraform", [False, True])
+async def test_a_dead_runner_leaves_one_whole_document_to_whoever_comes_back(
+    make_batch: Make, tmp_path: Path, apart: None, also_terraform: bool
+) -> None:
+    made, bundle, code = tmp_path / "ledger", tmp_path / "bundle", tmp_path / "code.json"
+    code.write_text(json.dumps(ledger(made, wait=0.7)))
+    plane = MemoryPlane(json.loads(code.read_text()))
+    batch = make_batch(plane, source_digest="s", units=True, parallelism=4)
+    await batch.plan()
+    assert plane.plan is not None
+    bundle.write_bytes(plane.plan.bundle)
+    folder = tmp_path / "killed"
+    arguments = [sys.executable, "-c", RUNNER, *map(str, (folder, batch.place.folder, bundle, code))]
+    path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    runner = await asyncio.create_subprocess_exec(*arguments, env=path)
+    await until(lambda: entries(made, "end") and len(entries(made, "begin")) > len(entries(made, "end")))
+    runner.kill()
+    await runner.wait()
+    living = [pid for journal in units_recovery.applies(folder) if (pid := journal.pid())]
+    assert living
+    for pid in living if also_terraform else ():
+        os.kill(pid, signal.SIGKILL)
+    remains = await recovery.settled(folder, batch.place, serial=100)
+    assert (remains.pid, remains.started, remains.begun) == (None, True, True)
+    assert remains.rc == (137 if also_terraform else 0)
+    assert remains.state is not None
+    assert remains.state.serial > 100
+    there = set(in_state(remains.state.document))
+    assert set(entries(made, "end")) <= there | {one[7] + "-" + one[-3] for one in remains.suspects}
+    unknown = {f'module.{one[0]}.terraform_data.r["{one[2]}"]' for one in set(entries(made, "begin")) - there}
+    assert unknown <= set(remains.suspects)
+    if not also_terraform:
+        assert (set(entries(made, "begin")), remains.suspects) == (there, {})
+    plane.state = remains.state.document
+    _, outcome = await run(make_batch, plane, 2)
+    assert outcome.status == "applied", plane.text
+    assert set(in_state(plane.state)) == {f"{name}-{key}" for name in "abcdz" for key in "0123"}

@@ -19,6 +19,7 @@ from stackly_worker.runner.batch import PLAN, VARIABLES
 from stackly_worker.runner.journal import boot_id, start_time
 from stackly_worker.runner.main import ALIVE, OUTCOME
 from stackly_worker.runner.place import write_atomically
+from stackly_worker.runner.units_folder import UNITS
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _EPOCH = re.compile(r"e(\d+)")
@@ -79,6 +80,7 @@ class BatchFolder:
         """Remove what holds secrets once nobody can need it any more: what Terraform printed, the plan, the variables."""
         for journal in self.path.glob("*/argv.json"):
             shutil.rmtree(journal.parent, ignore_errors=True)
+        shutil.rmtree(self.path / UNITS, ignore_errors=True)
         for secret in (PLAN, VARIABLES):
             (self.path / secret).unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
-from stackly_worker.runner import limits, terraform, units, units_apply, units_bundle, variables, worktree
+from stackly_worker.runner import limits, terraform, units, units_apply, units_bundle, units_folder, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -121,6 +121,8 @@ class Batch:
                 outcome = replace(outcome, status="lost", reason=str(error))
             if session.lock is not None:
                 self.place.forget_accepted()  # only here: no Terraform of this batch lives that could still write there
+                if outcome.status != "lost" and not outcome.state_refused:
+                    units_folder.forget_states(self.folder)
             return outcome
 
     async def _in_place(
@@ -155,6 +157,7 @@ class Batch:
             for secret in (self.settings.var_file, self.settings.plan_file):
                 if secret is not None:
                     secret.unlink(missing_ok=True)
+            units_folder.forget_secrets(self.folder)
 
     async def _ended(self, phase: Callable[[Session], Awaitable[Outcome]], session: Session) -> Outcome:
         """The phase's outcome, whatever ended it; a failure keeps what Terraform said."""
@@ -301,6 +304,7 @@ class Batch:
         self.place.set_aside(self.place.errored(self.settings.root))
         if not reusable:
             self.place.set_stamp("")
+            units_folder.clear_beside(self.settings.root)
         getting = asyncio.create_task(insist(self.plane.get_state, self.clock))
         try:
             report = report if reusable else await insist(self._tree, self.clock)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stackly_worker.runner import events, unwritten
+from stackly_worker.runner import events, units_recovery, unwritten
 from stackly_worker.runner.batch import PLAN, STARTED
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.place import Place
@@ -37,11 +37,33 @@ class Remains:
     log_size: int = 0
 
 
-def read(folder: Path, place: Place) -> Remains:
-    """Read the batch's folder. The state in `place` is this batch's as long as no other batch locked the place since."""
+def read(folder: Path, place: Place, serial: int = 0) -> Remains:
+    """Read the batch's folder. The state in `place` is this batch's as long as no other batch locked the place since.
+
+    `serial` is that of the control plane's state; what is put together of several states gets a higher one.
+    """
+    return _read_units(folder, place, serial) if units_recovery.cut(folder) else _read_whole(folder, place)
+
+
+def _read_units(folder: Path, place: Place, serial: int) -> Remains:
+    found = units_recovery.applies(folder)
+    failed, errors = units_recovery.failures(folder)
+    return Remains(
+        started=(folder / STARTED).exists(),
+        begun=bool(found),
+        rc=units_recovery.code(found) if found else None,
+        pid=next((pid for journal in found if (pid := journal.pid())), None),
+        state=units_recovery.state(folder, place, serial) if found else None,
+        suspects=units_recovery.suspects(folder),
+        failed=failed,
+        errors=errors,
+        log_size=_size(folder / "log"),
+    )
+
+
+def _read_whole(folder: Path, place: Place) -> Remains:
     journal = Journal(folder / APPLY)
     said = _said(journal)
-    log = folder / "log"
     state = newest((place.errored(journal.ran_in()), place.state, place.kept)) if journal.begun else None
     dump = whole(said.dump) if said.dump else None
     return Remains(
@@ -54,17 +76,21 @@ def read(folder: Path, place: Place) -> Remains:
         suspects=_suspects(said, journal.rc(), later(state, dump), folder / PLAN),
         failed=dict(said.failed),
         errors=tuple(said.errors),
-        log_size=log.stat().st_size if log.exists() else 0,
+        log_size=_size(folder / "log"),
     )
 
 
-async def settled(folder: Path, place: Place) -> Remains:
-    """Wait until Terraform is gone and its wrapper has noted the exit code, then read."""
-    journal = Journal(folder / APPLY)
-    if journal.begun and (pid := journal.pid()):
-        await exited(pid)
-    async with place.locked():  # the wrapper holds the place until the exit code is on disk
-        return await asyncio.to_thread(read, folder, place)
+async def settled(folder: Path, place: Place, serial: int = 0) -> Remains:
+    """Wait until every Terraform is gone and its wrapper has noted the exit code, then read."""
+    for journal in (Journal(folder / APPLY), *units_recovery.applies(folder)):
+        if journal.begun and (pid := journal.pid()):
+            await exited(pid)
+    async with place.locked():  # each wrapper holds the place until its exit code is on disk
+        return await asyncio.to_thread(read, folder, place, serial)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
 
 
 def _suspects(said: events.Events, rc: int | None, last: StateVersion | None, plan: Path) -> dict[str, str]:

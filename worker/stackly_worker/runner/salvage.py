@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from stackly_worker.runner import recovery, report
+from stackly_worker.runner import recovery, report, units_recovery
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import Journal
@@ -32,8 +32,10 @@ async def hand_in(plane: RunnerPlane, folder: Path, place: Place, clock: Clock, 
     """
     async with _kept(plane, clock):
         await end(folder, float(plane.spec.stop_grace_seconds) or _DEFAULT_GRACE)
-        remains = await recovery.settled(folder, place)
+        remains = await recovery.settled(folder, place, plane.spec.state_serial)
         await _send_log(plane, folder, clock, log_base)
+        if units_recovery.cut(folder):
+            await asyncio.to_thread(units_recovery.keep_strays, folder, place)
         for version in _versions(remains, place):
             with contextlib.suppress(StateRefusedError):  # kept in quarantine; the next one may still fit
                 await plane.write_state(version, final=True)
@@ -43,9 +45,13 @@ async def hand_in(plane: RunnerPlane, folder: Path, place: Place, clock: Clock, 
 
 async def end(folder: Path, grace: float = _DEFAULT_GRACE) -> None:
     """End all that a dead runner left running; `grace` as in `end_terraform`."""
-    for step in _STEPS:
-        await end_terraform(Journal(folder / step), grace)
-        await sweep(Journal(folder / step))
+    whole = [Journal(folder / step) for step in _STEPS]
+    await asyncio.gather(*(_end(journal, grace) for journal in (*whole, *units_recovery.journals(folder))))
+
+
+async def _end(journal: Journal, grace: float) -> None:
+    await end_terraform(journal, grace)
+    await sweep(journal)
 
 
 async def end_terraform(journal: Journal, grace: float) -> None:

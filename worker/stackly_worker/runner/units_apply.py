@@ -20,9 +20,9 @@ from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedErr
 from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion
-from stackly_worker.runner.units_folder import UNITS
+from stackly_worker.runner.units_folder import UNITS, WHOLE
 from stackly_worker.runner.units_hands import Desk, UnitsHands
-from stackly_worker.runner.units_whole import WHOLE, NotTakenError, WholeState
+from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
 _FINDINGS = 5  # shown of what was not covered
 _NEVER_BEGUN = frozenset({Applied.WAITING, Applied.DROPPED, Applied.BLOCKED})

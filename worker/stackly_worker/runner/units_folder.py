@@ -1,6 +1,8 @@
 """The folder of one batch of units: cut files beside the root, secrets and journals in the batch's private folder."""
 
+import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +15,8 @@ from stackly_worker.runner.worktree import LOCK_FILE
 
 PREFIX = ".stackly-"  # of the folders beside a root; nothing in them is source
 SHARE = "share.json"
+WHOLE = "whole.tfstate"  # in UNITS: the whole document that was taken in last
+SUSPECTS = "suspects.json"
 UNITS = "units"  # below the run's private folder: one folder for each Terraform process that plans or applies
 _STATES = ("terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate")
 _NAME_LENGTH = 12
@@ -87,6 +91,10 @@ class UnitFolder:
         """Before an apply: what whoever comes back needs to take in the state that it leaves; durable."""
         write_new(self.aside / SHARE, share, synced=True)
 
+    def suspect(self, suspects: Mapping[str, str]) -> None:
+        """The batch did not end well: what may exist without being in the state, for whoever comes back."""
+        write_new(self.aside / SUSPECTS, json.dumps(dict(suspects)).encode(), synced=True)
+
     def absorbed(self) -> None:
         """Its state is in the whole one: only the journals stay."""
         for path in (self.aside / SHARE, self.kept, *(self.aside / name for name in _STATES)):
@@ -109,6 +117,24 @@ class UnitFolder:
         (self.data / "modules" / "modules.json").write_bytes(exact.dumps(listed))
         if (root / LOCK_FILE).is_file():
             shutil.copyfile(root / LOCK_FILE, self.tree / LOCK_FILE)
+
+
+def asides(folder: Path) -> list[Path]:
+    """The private folder of each Terraform of a run's folder, in the order in which they were made."""
+    return sorted(path for path in (folder / UNITS).glob("[0-9]*") if path.is_dir())
+
+
+def forget_secrets(folder: Path) -> None:
+    """Of a run that ended: plans and values of all its batches."""
+    for aside in asides(folder):
+        UnitFolder(folder, aside).forget_secrets()
+
+
+def forget_states(folder: Path) -> None:
+    """Of a run whose state the control plane has."""
+    (folder / UNITS / WHOLE).unlink(missing_ok=True)
+    for aside in asides(folder):
+        UnitFolder(folder, aside).absorbed()
 
 
 def clear_beside(root: Path) -> None:

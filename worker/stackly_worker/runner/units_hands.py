@@ -185,6 +185,7 @@ class UnitsHands:
         version = later(written, whole(said.dump) if said.dump else None)
         if code != 0:
             await strand.suspect_unwritten(written, folder.plan_file)
+            await asyncio.to_thread(folder.suspect, said.suspects)
         return version
 
     async def _discard(self, planned: Planned) -> None:

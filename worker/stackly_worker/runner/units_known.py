@@ -27,6 +27,8 @@ from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import UnitRow
 from stackly_worker.runner.units_source import UnitSource, keyed_variables
 
+APART = False  # every unit in a batch of its own, whatever that costs; for tests, whose roots are small
+
 
 @dataclass(frozen=True)
 class Given:
@@ -58,6 +60,7 @@ def read(
         price=assumed(facts.packages), workers=given.workers, document=document,
         slices=state.digests(document), records=_records(kept), exports=exports_of(graph, kept),
         forced=forced(graph, document, found, instances), replace=instances,
+        apart=APART,
     )  # fmt: skip
 
 

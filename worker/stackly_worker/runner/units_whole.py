@@ -24,8 +24,8 @@ from stackly_worker.runner.ports import (
 )
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.units_folder import WHOLE
 
-WHOLE = "whole.tfstate"  # in the folder of the units: the last document that was taken in
 _RATE = 4 * limits.MIB  # bytes a second of versions on their way, as for a whole root
 _LONGEST_PAUSE = 1.0
 _LINGER = 0.025
@@ -149,7 +149,7 @@ class WholeState:
 
     def _set_aside(self, number: int, part: Part, error: FormatError) -> None:
         """A part that does not fit is not lost: it lies where unsent states lie, for people."""
-        path = self.place.state.with_name(f"unsent-units-{part.version.sha256[:16]}.tfstate")
+        path = self.place.state.with_name(f"stray-{part.version.sha256[:16]}.tfstate")
         write_atomically(path, part.version.document)
         with contextlib.suppress(KeyError):
             del self._parts[number]
