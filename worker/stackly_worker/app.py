@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stackly_worker.agent import capabilities
 from stackly_worker.agent.agent import Agent
 from stackly_worker.agent.batches import Batches, Equipment
+from stackly_worker.agent.engines import Engines
 from stackly_worker.agent.enrolment import CannotJoinError, Enrolment
 from stackly_worker.agent.identity import Facts, IdentityStore
 from stackly_worker.agent.joinfile import JoinFile, JoinFileError
@@ -68,11 +68,12 @@ async def _run(settings: WorkerSettings) -> int:
 
 
 def _agent(settings: WorkerSettings, home: Path) -> Agent:
-    having, clock = capabilities.engines(settings.engines), SystemClock()
+    folder = settings.engines_dir.expanduser().absolute() if settings.engines_dir else None
+    engines, clock = Engines(settings.engines, folder), SystemClock()
     store = IdentityStore(home / "identity")
     environment = {name: os.environ[name] for name in settings.pass_environment if name in os.environ}
     equipment = Equipment(
-        engines=having,
+        engines=engines.look(),
         sandbox=settings.sandbox,
         mirrors=Mirrors(tuple(path.absolute() for path in settings.provider_mirrors), settings.provider_direct),
         environment=environment,
@@ -88,7 +89,7 @@ def _agent(settings: WorkerSettings, home: Path) -> Agent:
     enrolment = Enrolment(
         store=store,
         join=_join_file(settings, store),
-        look=lambda: capabilities.engines(settings.engines),
+        engines=engines,
         labels=settings.labels,
         sandbox=settings.sandbox,
         clock=clock,
@@ -132,6 +133,7 @@ def _parsed(arguments: Sequence[str]) -> dict[str, Any]:
         "--label", dest="labels", action="append", type=_label, metavar="KEY=VALUE", help="may be repeated"
     )
     run.add_argument("--engine", dest="engines", action="append", metavar="PATH", help="may be repeated")
+    run.add_argument("--engines-dir", type=Path, help="a folder with Terraform and OpenTofu in several versions")
     run.add_argument("--slots", type=int, help="batches at a time")
     run.add_argument("--warm", type=int, help="runner processes that wait for work")
     run.add_argument("--ready-file", type=Path, help="written once the worker polls")

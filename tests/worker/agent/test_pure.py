@@ -76,12 +76,17 @@ def test_join_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nonce", "engine"), [('x")+file("/etc/passwd', "terraform 1.11.4"), ("plain", "terraform 9.9.9"), ("", "")]
+    ("nonce", "engine"), [('x")+file("/etc/passwd', "terraform 1.11.4"), ("", "terraform 1.11.4"), ("x\n1", "")]
 )
 def test_challenge_that_asks_for_more_is_refused(nonce: str, engine: str) -> None:
     challenge = worker_registry_pb2.Challenge(nonce=nonce, engines=[engine])
     with pytest.raises(capabilities.ChallengeError):
         capabilities.answers(challenge, HERE)
+
+
+def test_an_engine_that_is_not_here_has_no_answer() -> None:
+    challenge = worker_registry_pb2.Challenge(nonce="plain", engines=["terraform 9.9.9"])
+    assert capabilities.answers(challenge, HERE) == {}
 
 
 @given(text=st.text(max_size=50), epoch=st.integers(0, 2**40))

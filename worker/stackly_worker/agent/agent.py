@@ -109,7 +109,9 @@ class Agent:
 
     async def _work(self) -> None:
         """Until a signal, a drain, or an error that ends this life of the worker."""
-        heartbeats = Heartbeats(self._line, self.clock, self._batches.running.values, self._obey)
+        heartbeats = Heartbeats(
+            self._line, self.clock, self._batches.running.values, self._obey, self.enrolment.offered
+        )
         lives = (heartbeats.run(), self._rotation.run(), self._refresh_keys(), self._stop.wait(), self._drained.wait())
         tasks = [asyncio.ensure_future(life) for life in lives]
         try:

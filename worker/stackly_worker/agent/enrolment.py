@@ -1,7 +1,8 @@
 """Joining: the bundle by its pin, registration with key and token, the proof of each engine."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import grpc.aio
@@ -11,13 +12,15 @@ from stackly.v1 import workers_pb2
 from stackly.v1.worker_registry_pb2_grpc import WorkerRegistryStub
 from stackly_worker import wire
 from stackly_worker.agent import capabilities, trust
+from stackly_worker.agent.engines import Engines
 from stackly_worker.agent.identity import Facts, IdentityStore
 from stackly_worker.agent.joinfile import JoinFile
 from stackly_worker.agent.line import CALL, Line, judged, patient
 from stackly_worker.runner.clock import Clock
-from stackly_worker.runner.terraform import Engine
+from stackly_worker.runner.terraform import Engine, EngineMissingError
 
 _PAUSE = 1.0
+_log = logging.getLogger(__name__)
 _PATIENCE = 300.0  # seconds a joining worker waits for a control plane that does not answer
 
 
@@ -27,11 +30,11 @@ class CannotJoinError(Exception):
 
 @dataclass
 class Enrolment:
-    """How this machine joins and proves itself; safe to repeat. `look` finds the engines, which may change meanwhile."""
+    """How this machine joins and proves itself; safe to repeat. Engines may change meanwhile."""
 
     store: IdentityStore
     join: JoinFile | None
-    look: Callable[[], tuple[Engine, ...]]
+    engines: Engines
     labels: Mapping[str, str]
     sandbox: str
     clock: Clock
@@ -39,8 +42,16 @@ class Enrolment:
 
     def claim(self) -> workers_pb2.Capabilities:
         """What is here now; EngineMissingError without any engine. Blocks: each engine is asked for its version."""
-        self.having = self.look()
+        self.having = self.engines.look()
         return capabilities.claim(self.having, self.labels, self.sandbox)
+
+    async def offered(self) -> tuple[str, ...]:
+        """The names of what is here at this moment; empty when nothing is."""
+        try:
+            return tuple(engine.name for engine in await asyncio.to_thread(self.engines.look))
+        except EngineMissingError as error:
+            _log.error("%s", error)
+            return ()
 
     async def register(self) -> messages.Challenge:
         """Register, or register again by proof of the same key; certificate and facts are then in the store."""
@@ -54,20 +65,28 @@ class Enrolment:
 
     async def prove(self, line: Line, challenge: messages.Challenge) -> Facts:
         """Answer a challenge; what the worker needs to work, also in the store. CannotJoinError when it is not proved."""
-        claim = await asyncio.to_thread(self.claim)
         try:
-            computed = await asyncio.to_thread(capabilities.answers, challenge, self.having)
+            computed, claim = await asyncio.to_thread(self._answers, challenge)
             request = messages.VerifyCapabilitiesRequest(
                 challenge_id=challenge.id, answers=computed, capabilities=claim
             )
             answer = await patient(
                 lambda: line.registry.VerifyCapabilities(request, timeout=CALL), self.clock, _PATIENCE
             )
-        except capabilities.ChallengeError as error:
+        except (capabilities.ChallengeError, EngineMissingError) as error:
             raise CannotJoinError(f"the engines here were not proved: {error}") from error
         except grpc.aio.AioRpcError as error:
             raise _meaning(error) from error
         return self._keep(answer)
+
+    def _answers(self, challenge: messages.Challenge) -> tuple[dict[str, str], workers_pb2.Capabilities]:
+        """What the engines say, and what is claimed from now on: one that has no right answer is offered no more."""
+        claimed = self.claim()
+        computed = capabilities.answers(challenge, self.having)
+        for engine in self.having:
+            if engine.name in challenge.engines and engine.name not in computed:
+                self.engines.reject(engine)
+        return computed, claimed if len(computed) == len(challenge.engines) else self.claim()
 
     def _keep(self, answer: messages.VerifyCapabilitiesResponse) -> Facts:
         known = self.store.facts()

@@ -18,6 +18,7 @@ _BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 class Heartbeats:
     """`obey` carries directives out; they are acknowledged by the next heartbeat, so a crash repeats them.
 
+    `engines` are the names of those that are here now: others than were proved have to be proved.
     ForgottenError or BannedError end it.
     """
 
@@ -25,6 +26,7 @@ class Heartbeats:
     clock: Clock
     running: Callable[[], Iterable[str]]
     obey: Callable[[messages.HeartbeatResponse], Awaitable[None]]
+    engines: Callable[[], Awaitable[tuple[str, ...]]]
     acknowledged: int = 0
     _first: bool = True
     _failures: int = 0
@@ -40,6 +42,7 @@ class Heartbeats:
             acknowledged=self.acknowledged,
             wait_seconds=0 if self._first else wait,
             first=self._first,
+            engines=await self.engines(),
         )
         try:
             answer = await self.line.registry.Heartbeat(request, timeout=wait + CALL)

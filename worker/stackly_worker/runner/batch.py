@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
-from stackly_worker.runner import limits, terraform, units, units_apply, units_bundle, units_folder, variables, worktree
+from stackly_worker.runner import limits, plugin_cache, terraform, units, units_apply, units_bundle, units_folder, variables, worktree
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -139,7 +139,10 @@ class Batch:
             self.plane.waits()
             session.transcript.say("Another run of this stack is at work on this machine; this one waits for its end.")
             session.log.poke()
-        session.stop_if_cancelled("the wait for the stack's place")
+        await self._pause(session)
+
+    async def _pause(self, session: Session) -> None:
+        session.stop_if_cancelled("the wait for what another run holds")
         await self.clock.sleep(limits.PLACE_INTERVAL)
 
     @asynccontextmanager
@@ -347,7 +350,8 @@ class Batch:
             return
         locked = lock.exists()
         argv = terraform.init_argv(self.engine, locked=locked)
-        await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
+        async with plugin_cache.held(environment, partial(self._pause, session)):
+            await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
         if pinned(self.settings.data, lock, locked=locked):
             self.place.set_initialization(wanted.to_text())
             if self.shelf is not None and portable(lock):

@@ -130,7 +130,7 @@ def _batch(task: Task, plane: RunnerPlane) -> Batch:
         spec=_spec(task, spec),
         place=_place(task, spec),
         folder=task.folder,
-        engine=requirement.choose(spec.engine, task.engines),
+        engine=requirement.choose(spec.engine, terraform.current(task.engines)),
         plane=plane,
         mirrors=terraform.Mirrors(task.mirrors.folders, task.mirrors.direct),
         shelf=Shelf(task.work.parent / "initialized"),

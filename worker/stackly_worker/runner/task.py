@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Task:
             "epoch": self.epoch,
             "folder": str(self.folder),
             "work": str(self.work),
-            "engines": [{"command": e.command, "product": e.product, "version": e.version} for e in self.engines],
+            "engines": [asdict(engine) for engine in self.engines],
             "sandbox": self.sandbox,
             "mirrors": {"folders": [str(path) for path in self.mirrors.folders], "direct": self.mirrors.direct},
             "environment": dict(self.environment),
@@ -71,7 +71,7 @@ def _task(document: Mapping[str, Any]) -> Task:
         epoch=int(document["epoch"]),
         folder=Path(document["folder"]),
         work=Path(document["work"]),
-        engines=tuple(Engine(tuple(e["command"]), e["product"], e["version"]) for e in document["engines"]),
+        engines=tuple(Engine(**{**each, "command": tuple(each["command"])}) for each in document["engines"]),
         sandbox=document["sandbox"],
         mirrors=Mirrors(tuple(Path(path) for path in mirrors["folders"]), bool(mirrors["direct"])),
         environment=dict(document["environment"]),

