@@ -85,6 +85,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
 
 
+FILES = {"terraform": "main.tf", "tofu": "main.tofu"}  # OpenTofu 1.12 asks nothing of a required_version in a .tf file
 OPERATORS = ["", "=", "!=", ">", ">=", "<", "<=", "~>"]
 OPERANDS = ["0.12", "1", "2", "1.10", "1.10.9", "1.11", "1.12", "1.15", "1.16"]
 LISTS = [
@@ -139,8 +140,8 @@ def test_the_engine_itself_says_the_same(tmp_path: Path, command: tuple[str, ...
     for number, constraint in enumerate(constraints):
         module = tmp_path / f"m{number}"
         module.mkdir()
-        (module / "main.tf").write_text(f'terraform {{\n  required_version = "{constraint}"\n}}\n')
-    (tmp_path / "main.tf").write_text(
+        (module / FILES[word]).write_text(f'terraform {{\n  required_version = "{constraint}"\n}}\n')
+    (tmp_path / FILES[word]).write_text(
         "".join(f'module "m{number}" {{\n  source = "./m{number}"\n}}\n' for number in range(len(constraints)))
     )
     form = ["-json"] if word == "terraform" else []
@@ -152,8 +153,8 @@ def test_the_engine_itself_says_the_same(tmp_path: Path, command: tuple[str, ...
         check=False,
     )
     text = (asked.stdout + asked.stderr).decode().replace("\\", "/")
-    assert re.search(r"Unsupported (Terraform|OpenTofu) Core version", text), text
-    refused = set(re.findall(r"\b(m[0-9]+)/main\.tf", text))
+    assert re.search(r"Unsupported Terraform Core version|Incompatible module", text), text
+    refused = set(re.findall(r"\b(m[0-9]+)/main\.(?:tf|tofu)", text))
     ours = {f"m{number}" for number, constraint in enumerate(constraints) if not admits(constraint, version)}
     assert ours == refused, [constraints[int(name[1:])] for name in ours ^ refused]
 
@@ -163,7 +164,7 @@ def test_what_is_no_constraint_the_engine_refuses_too(tmp_path: Path, command: t
     for number, constraint in enumerate(REFUSED):
         root = tmp_path / f"r{number}"
         root.mkdir()
-        (root / "main.tf").write_text(f"terraform {{\n  required_version = {json.dumps(constraint)}\n}}\n")
+        (root / FILES[word]).write_text(f"terraform {{\n  required_version = {json.dumps(constraint)}\n}}\n")
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(root),
