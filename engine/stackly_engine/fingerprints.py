@@ -246,8 +246,10 @@ class _Reader:
         return frozenset(found)
 
     def _waits(self, unit: str) -> tuple[str, ...]:
-        """The units that this one's depends_on reaches, through theirs."""
-        return tuple(sorted(ordering.reachable(self._awaited, [unit]) - {unit}))
+        """The units that this one's depends_on reaches, through theirs; behind a module all that it comes to."""
+        reached = ordering.reachable(self._awaited, [unit]) - {unit}
+        modules = [one for one in reached if any(name.startswith("module.") for name in self.graph.units[one].members)]
+        return tuple(sorted(reached.union(*(self.graph.ancestors(one) for one in modules)) - {unit}))
 
 
 MISSING_FILE = "no file"

@@ -1,7 +1,8 @@
 """Which nodes are pending while a chain is planned: data sources that depend on them are read later, as in the whole root.
 
 Terraform defers a data source when something in its `depends_on`, or in the `depends_on` of that, has planned changes of
-managed resources; a value that is merely used does not defer it (experiments: engine-facts §5).
+managed resources. Of a resource only its own changes count, whatever it reads; behind a module it looks at everything that
+the module comes to (transform_reference.go, `dependsOn`). Of a module here all of it, though only one output may be named.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from stackly_engine import ordering
 from stackly_engine.graph import Graph, top
-from stackly_engine.source import Node
+from stackly_engine.source import Kind, Node
 
 _QUIET = (["no-op"], ["read"], ["forget"])
 
@@ -30,7 +31,9 @@ def pending(graph: Graph, changed_tops: Iterable[str]) -> frozenset[str]:
     nodes = graph.configuration.root.nodes
     depends = {address: _depends_on(nodes[address]) for address in graph.owner if address in nodes}
     users = ordering.inverted(depends)
-    start = [address for address in changed_tops if address in nodes]
+    start = {address for address in changed_tops if address in nodes}
+    behind = ordering.reachable(ordering.inverted(graph.edges.steps), start)
+    start |= {address for address in behind if address in nodes and nodes[address].kind is Kind.MODULE}
     return frozenset({*start, *ordering.reachable(users, start)})
 
 

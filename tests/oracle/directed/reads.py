@@ -64,10 +64,25 @@ _FILES: Files = merged(
     ),
     {"files/one.txt": "1", "files/t.tpl": "x=${x}", "reads/own.txt": "own", "shared/far.txt": "far"},
 )
+# Behind a module everything that it comes to defers a data source, behind a resource only the resource itself.
+_BEHIND = merged(
+    root(
+        data("z", 'input = "q"', 'triggers_replace = "1"')
+        + call("none", "none", **{"in": "terraform_data.z.id"})
+        + call("known", "box", **{"in": "terraform_data.z.input"})
+        + call("d_none", "reader", "depends_on = [module.none]")
+        + call("d_known", "reader", "depends_on = [module.known]")
+        + data("y", "input = module.known.out")
+        + (_REMOTE_DATA % "  depends_on = [terraform_data.y]\n"),
+        box=BOX, none='variable "in" {}\noutput "out" { value = var.in }\n', reader=_READER,
+    ),
+    {"remote.tfstate.json": REMOTE},
+)  # fmt: skip
 
 CASES: list[Case] = [
     case("data sources that wait", "§4 pending", _WAITING, edited(_WAITING, '"1"', '"2"'),
          merged(edited(_WAITING, '"m"', '"n"'))),
+    case("data sources behind modules", "engine-facts §5", _BEHIND, edited(_BEHIND, '"1"', '"2"')),
     case("data sources of the cloud", "§5 an apply counter", _FOUND, edited(_FOUND, 'force = "1"', 'force = "2"'), _MORE),
     case("data sources of checks", "§11 a data inside a check", _CHECKED, edited(_CHECKED, "size = 1", "size = 2")),
     case("impure", "§5 impure", Step(_TIME, restless=True), Step(edited(_TIME, '"p"', '"q"'), restless=True)),
