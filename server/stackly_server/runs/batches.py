@@ -144,7 +144,8 @@ class BatchService:
             if not await batch_store.start(tx.conn, tx.account_id, batch, start_token):
                 raise NotNow("ALREADY_STARTED", "This plan is being applied, or was.")
             if batch.apply_started_at is None:  # a repeated call finds records of its own
-                await self._records.clear(tx, state.id, units)
+                planned = await store.planned_units(tx.conn, tx.account_id, run.id, batch.plan_number)
+                await self._records.clear(tx, state.id, {*units, *planned} if units else ())
             if run.status is Status.APPLY_QUEUED:
                 await self._progress.step(tx, run, state, Status.APPLYING)
         crash_point("api.start_apply.after_commit")

@@ -335,6 +335,18 @@ async def plan(conn: Connection, account_id: UUID, run_id: UUID, number: int) ->
         return await cursor.fetchone()
 
 
+async def planned_units(conn: Connection, account_id: UUID, run_id: UUID, number: int) -> list[str]:
+    """The units that a plan does not skip; none of a plan of the whole root."""
+    cursor = await conn.execute(
+        """
+        SELECT one ->> 'unit' FROM plans, jsonb_array_elements(units) AS one
+        WHERE account_id = %s AND run_id = %s AND number = %s AND (one ->> 'run')::boolean
+        """,
+        (account_id, run_id, number),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
 async def plans(conn: Connection, account_id: UUID, run_ids: Sequence[UUID]) -> dict[UUID, Plan]:
     """The newest recorded plan of each run, without its units."""
     async with conn.cursor(row_factory=class_row(Plan)) as cursor:

@@ -138,6 +138,15 @@ async def test_a_whole_run_clears_all_units(desk: Desk, runner: Runner) -> None:
     assert await runner.records(whole) == {APP: (3, b"", SECRET), NET: (3, b"", SECRET)}
 
 
+async def test_what_was_planned_is_cleared_though_a_runner_forgets_to_name_it(desk: Desk, runner: Runner) -> None:
+    run = await desk.create()
+    await _plan(desk, runner, run, chain().to_bytes())
+    await desk.approve(run)
+    subject = await desk.claim(run, Phase.APPLY)
+    await runner.begin(subject, NET)
+    assert await runner.records(subject) == {NET: (1, b"", b""), ROOT: (1, b"", b"")}
+
+
 async def test_a_record_follows_a_cleared_one_once(runner: Runner) -> None:
     subject = await runner.applying(APP, NET)
     await runner.keep(subject, record(APP, 2))
