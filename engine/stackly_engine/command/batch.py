@@ -9,7 +9,7 @@ from typing import Any
 from stackly_engine import exact, slices
 from stackly_engine.command.project import Project
 from stackly_engine.command.statefile import keep, path_of
-from stackly_engine.command.store import Begun, Store
+from stackly_engine.command.store import Begun, Store, to_bytes
 from stackly_engine.command.tool import Done, Processes, Tool
 from stackly_engine.command.variables import NONE, Given
 from stackly_engine.command.workspace import Workspace, create, fill, write_secret
@@ -32,10 +32,13 @@ class Shell:
     given: Given = NONE
     cwd: Path = field(default_factory=Path.cwd)
     parallelism: int = 10
+    asked_workspace: str = ""  # by TF_WORKSPACE
 
     @property
     def terraform_workspace(self) -> str:
-        """The workspace chosen by `terraform workspace select`; its name is `terraform.workspace` in the code."""
+        """The workspace of TF_WORKSPACE, or that of `terraform workspace select`: `terraform.workspace` in the code."""
+        if self.asked_workspace:
+            return self.asked_workspace
         chosen = self.project.root / ".terraform" / "environment"
         return chosen.read_text().strip() if chosen.is_file() else "default"
 
@@ -66,8 +69,16 @@ class LocalHands:
 
     def plan(self, job: Job) -> Planned:
         """Make the folder and plan in it; the folder stays for the apply."""
+        shell = self.shell
+        space = create(shell.project.root, _name(job.units), shell.terraform_workspace)
+        try:
+            return self._planned(job, space)
+        except BaseException:
+            space.remove()
+            raise
+
+    def _planned(self, job: Job, space: Workspace) -> Planned:
         shell, began = self.shell, time.monotonic()
-        space = create(shell.project.root, _name(job.units))
         fill(space, shell.project.root, job.cut)
         state = space.state_file(shell.terraform_workspace)
         state.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +96,7 @@ class LocalHands:
     def apply(self, planned: Planned, width: int) -> Outcome:
         """Apply the saved plan; Terraform writes the state in the batch's folder at each resource."""
         shell, space = self.shell, planned.place
+        space.note(shell.terraform_workspace, to_bytes(planned.job.share))
         self.store.begin(Begun(space.folder, space.aside, planned.job.share), planned.job.units)
         each = max(1, shell.parallelism // max(1, width))
         arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(space.plan_file))

@@ -18,6 +18,7 @@ from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
+from stackly_engine.exact import FormatError
 from stackly_engine.exports import Recorded, from_document
 from stackly_engine.fingerprints import Context, all_parts
 from stackly_engine.graph import Graph, build
@@ -84,7 +85,10 @@ def settled_key(shell: Shell, store: Store, options: Options) -> str:
     root = shell.project.root
     path = statefile.path_of(root, shell.terraform_workspace)
     digest = hashlib.sha256(path.read_bytes() if path.exists() else b"")
-    digest.update(repr(sorted(vars(context(shell, key)).items())).encode() if key else b"")
+    try:
+        digest.update(repr(sorted(vars(context(shell, key)).items())).encode() if key else b"")
+    except variables.UnreadableError:
+        return ""
     return digest.hexdigest() if key else ""
 
 
@@ -93,22 +97,63 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     project = shell.project
     if project.configuration.whole:
         raise RunsWholeError(project.configuration.whole)
+    check_given(shell)
     graph = build(project.configuration)
-    document = statefile.load(statefile.path_of(project.root, shell.terraform_workspace), shell.tool.version)
+    document = _document(shell)
+    remembered = _remembered(shell, store)
     facts = store.facts()
     key = facts.get("key") or secrets.token_bytes(32)
     store.learn(facts={"key": key})
     found = routes(graph, document)
-    if found.unowned:
-        raise RunsWholeError(tuple(Whole("moved", f"{name} leads where no unit is") for name in found.unowned))
+    if found.whole:
+        raise RunsWholeError(found.whole)
     replace = replaced(graph, document, options.replace)
+    try:
+        parts = all_parts(graph, context(shell, key))
+    except variables.UnreadableError as error:
+        raise RunsWholeError((Whole("variables", str(error)),)) from None
     return Known(
         hands=LocalHands(shell, store), graph=graph,
-        parts=all_parts(graph, context(shell, key)), key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
-        price=options.price or _price(shell, store), workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
-        records={unit: Record.from_bytes(data) for unit, data in store.records().items()},
-        exports=_exports(store), forced=_forced(graph, document, found, replace, options), replace=replace,
+        parts=parts, key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
+        price=options.price or remembered.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
+        records=remembered.records, exports=remembered.exports, forced=_forced(graph, document, found, replace, options), replace=replace,
     )  # fmt: skip
+
+
+def _document(shell: Shell) -> dict[str, Any]:
+    path = statefile.path_of(shell.project.root, shell.terraform_workspace)
+    try:
+        return statefile.load(path, shell.tool.version)
+    except FormatError:
+        if statefile.encrypted(path):
+            raise RunsWholeError((Whole("encryption", "the state is encrypted", path.name),)) from None
+        raise
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    price: Price
+    records: dict[str, Record]
+    exports: Recorded
+
+
+def _remembered(shell: Shell, store: Store) -> _Remembered:
+    """What earlier runs left; nothing when it cannot be understood: then every unit is planned once."""
+    for _ in range(2):
+        try:
+            records = {unit: Record.from_bytes(data) for unit, data in store.records().items()}
+            return _Remembered(_price(shell, store), records, _exports(store))
+        except (ValueError, TypeError) as error:
+            store.forget(f"it is not understood: {error}")
+    raise ToolError("what was just forgotten is still there; please report this")
+
+
+def check_given(shell: Shell) -> None:
+    """Terraform refuses a `-var` that the root does not declare; a batch may well not declare one, and is not given it."""
+    nodes = shell.project.configuration.root.nodes.values()
+    declared = {node.block.labels[0] for node in nodes if node.kind is Kind.VARIABLE}
+    for name in sorted(shell.given.named - declared):
+        raise variables.VariablesError(f"the root module does not declare the variable {name!r} of --var")
 
 
 def _price(shell: Shell, store: Store) -> Price:

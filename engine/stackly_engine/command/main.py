@@ -1,7 +1,9 @@
 """stackly-engine: look at a root, plan it and apply it in units, on this machine, with local state."""
 
 import argparse
+import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,12 +11,13 @@ from pathlib import Path
 from stackly_engine.command import showing, tool
 from stackly_engine.command.inspection import Options, RunsWholeError
 from stackly_engine.command.running import Session, own_state, session
-from stackly_engine.command.tool import Processes, ToolError
+from stackly_engine.command.tool import Processes, ToolError, unused
 from stackly_engine.command.variables import Given
 from stackly_engine.command.whole import WholeRun, explained
 from stackly_engine.driving.carrying import Apply, Ended
 from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
+from stackly_engine.driving.ports import StoppedError
 
 OK, ERROR, USAGE, CHANGES, NOT_COVERED = 0, 1, 2, 2, 4
 
@@ -26,32 +29,64 @@ _LEAVE = "To leave: delete the folder .stackly in the root; plain Terraform goes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code. 0 good, 1 an error, 2 wrong usage or (plan --detailed-exitcode) changes, 4 not covered."""
+    """Run the command; the exit code.
+
+    0 good, 1 an error, 2 wrong usage or (plan --detailed-exitcode) changes, 4 not covered, 128 and more a signal.
+    """
     options = _parser().parse_args(argv)
     processes = Processes()
-    signal.signal(signal.SIGTERM, lambda *_: processes.interrupt())
-    signal.signal(signal.SIGINT, lambda *_: _interrupted(processes))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: _interrupted(processes, number))
     try:
-        found = tool.find(options.tool)
-        with session(options.directory, found, processes, Given(tuple(options.variables or ()))) as one:
-            if options.run in {plan, apply} and (skipped := one.unchanged(_options(options))) is not None:
-                sys.stdout.write(showing.nothing(skipped, as_json=options.json))
-                return OK
-            one.prepare()
-            run: Callable[[Session, argparse.Namespace], int] = options.run
-            return run(one, options)
-    except RunsWholeError as found:
-        sys.stderr.write(f"stackly-engine: this root is not cut\n{explained(found.reasons)}")
-        return ERROR
-    except (ToolError, ValueError) as error:
-        sys.stderr.write(f"stackly-engine: {error}\n")
-        return ERROR
+        return _run(options, processes)
+    except (RunsWholeError, StoppedError, ToolError, ValueError, OSError, sqlite3.Error) as error:
+        _end(error)
+        return 128 + processes.stopped_by if isinstance(error, StoppedError) else ERROR
 
 
-def _interrupted(processes: Processes) -> None:
-    if not processes.stopping:
-        sys.stderr.write("stopping: Terraform finishes what it has begun, its state is kept\n")
-    processes.interrupt()
+def _end(error: Exception) -> None:
+    """Say what ended the command, in words for its user."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output has gone; nobody wants to hear of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif isinstance(error, RunsWholeError):
+        _tell(f"this root is not cut\n{explained(error.reasons).rstrip()}")
+    elif isinstance(error, StoppedError):
+        _tell("stopped; nothing more was begun")
+    elif isinstance(error, OSError) and error.filename:
+        _tell(f"{error.filename}: {error.strerror}")
+    elif isinstance(error, sqlite3.Error):
+        _tell(f"the file .stackly/engine.db of the root cannot be used: {error}")
+    else:
+        _tell(str(error))
+
+
+def _run(options: argparse.Namespace, processes: Processes) -> int:
+    for name in unused(os.environ):
+        _tell(f"{name} is not used by this command")
+    found = tool.find(options.tool)
+    given = Given(tuple(options.variables or ()))
+    with session(options.directory, found, processes, given, tell=_tell) as one:
+        if options.run in {plan, apply} and (skipped := one.unchanged(_options(options))) is not None:
+            sys.stdout.write(showing.nothing(skipped, as_json=options.json))
+            return OK
+        one.prepare()
+        run: Callable[[Session, argparse.Namespace], int] = options.run
+        return run(one, options)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"stackly-engine: {text}\n")
+
+
+def _interrupted(processes: Processes, number: int) -> None:
+    """The first signal lets Terraform finish, another Ctrl-C makes it stop at once, as it does by itself."""
+    if processes.stopping and number != signal.SIGINT:
+        return
+    if processes.stopping:
+        _tell("stopping at once: what Terraform has in hand may be lost")
+    else:
+        _tell("stopping: Terraform finishes what it has begun, its state is kept")
+    processes.interrupt(number)
 
 
 def graph(one: Session, options: argparse.Namespace) -> int:
@@ -68,6 +103,7 @@ def cut(one: Session, options: argparse.Namespace) -> int:
 
 def why(one: Session, options: argparse.Namespace) -> int:
     """Say for each unit whether it runs, and why, as far as that is known before anything is planned."""
+    own_state(one.project)
     sys.stdout.write(showing.why(one.known(_options(options)), options.units, as_json=options.json))
     return OK
 
@@ -96,10 +132,7 @@ def apply(one: Session, options: argparse.Namespace) -> int:
             known, chain = one.plan(_options(options))
         except RunsWholeError as found:
             return _whole_apply(one, options, found)
-        try:
-            code, again = _applied(known, chain, options)
-        finally:
-            chain.close(known.hands)
+        code, again = _applied(known, chain, options, one.shell.processes)
         if not again:
             return code
 
@@ -131,25 +164,25 @@ def _whole_apply(one: Session, options: argparse.Namespace, found: RunsWholeErro
         run.close()
 
 
-def _applied(known: Known, chain: Chain, options: argparse.Namespace) -> tuple[int, bool]:
-    sys.stdout.write(showing.chain(chain, as_json=False))
-    if chain.errors:
-        return ERROR, False
-    if not chain.pieces:
-        return OK, False
-    if not options.yes and not _confirmed():
-        sys.stderr.write("nothing was applied\n")
-        return ERROR, False
-    work = Apply(known, chain, _tell)
-    good = work.run()
-    if good:
-        return OK, False
-    if work.asks and not known.hands.stopping:
-        return NOT_COVERED, True
-    return ERROR, False
+def _applied(known: Known, chain: Chain, options: argparse.Namespace, processes: Processes) -> tuple[int, bool]:
+    """The exit code, and whether to plan and ask once more."""
+    work = Apply(known, chain, _show)
+    try:
+        sys.stdout.write(showing.chain(chain, as_json=False))
+        if chain.errors or not chain.pieces:
+            return (ERROR if chain.errors else OK), False
+        if not options.yes and not _confirmed():
+            sys.stderr.write("nothing was applied\n")
+            return ERROR, False
+        with processes.unbroken():
+            good = work.run()
+        asks = not good and work.asks and not processes.stopping
+        return (OK if good else NOT_COVERED if asks else ERROR), asks
+    finally:
+        chain.close(known.hands, work.begun)
 
 
-def _tell(ended: Ended) -> None:
+def _show(ended: Ended) -> None:
     sys.stdout.write(showing.ended(ended))
     sys.stdout.flush()
 

@@ -3,20 +3,18 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from stackly_engine import slices
-from stackly_engine.command import inspection, statefile
+from stackly_engine.command import inspection
+from stackly_engine.command.absorbing import absorb
 from stackly_engine.command.batch import Shell
-from stackly_engine.command.inspection import Options, settled_key
+from stackly_engine.command.inspection import Options, RunsWholeError, settled_key
 from stackly_engine.command.project import OWN, Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import Processes, Tool, ToolError, environment
 from stackly_engine.command.variables import NONE, Given
-from stackly_engine.command.workspace import Workspace
-from stackly_engine.driving import state
 from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.source import Kind, Whole
@@ -42,7 +40,7 @@ class Session:
         """
         found = self.store.facts().get("settled", b"").decode()
         key, _, units = found.partition(" ")
-        return int(units) if key and key == settled_key(self.shell, self.store, options) else None
+        return int(units) if units.isdigit() and key and key == settled_key(self.shell, self.store, options) else None
 
     def prepare(self) -> None:
         """Install what the code asks for; once."""
@@ -59,6 +57,7 @@ class Session:
 
     def plan(self, options: Options) -> tuple[Known, Chain]:
         known = self.known(options)
+        _beside(self.project.root)
         chain = plan_chain(known)
         if not chain.pieces and not chain.errors:
             self.settled(options, len(known.graph.units))
@@ -78,18 +77,29 @@ class Session:
 
 @contextlib.contextmanager
 def session(
-    root: Path, tool: Tool, processes: Processes, given: Given = NONE, outer: Mapping[str, str] | None = None
+    root: Path,
+    tool: Tool,
+    processes: Processes,
+    given: Given = NONE,
+    outer: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Session]:
-    """Lock the root and take in what an earlier process left behind."""
+    """Lock the root and take in what an earlier process left behind. `tell` is told what the user should know."""
     root = root.resolve()
     if not root.is_dir():
         raise ToolError(f"{root} is no folder")
-    env = environment(os.environ if outer is None else outer)
-    shell = Shell(Project(root, tool.product), tool, processes, env, given)
+    told = os.environ if outer is None else outer
+    if told.get("TF_DATA_DIR"):
+        raise ToolError("TF_DATA_DIR is set; this command works with the folder .terraform of the root only")
+    shell = Shell(
+        Project(root, tool.product), tool, processes, environment(told), given,
+        asked_workspace=told.get("TF_WORKSPACE", ""),
+    )  # fmt: skip
     with _locked(root):
-        store = Store(root)
+        store = Store(root, tell)
         try:
-            _absorb(shell, store)
+            with processes.unbroken():
+                absorb(shell, store)
             yield Session(shell, store)
         finally:
             store.close()
@@ -105,6 +115,21 @@ def own_state(project: Project) -> None:
                     raise ToolError(
                         f"{node.block.file}: the state is kept by {where!r}; this command works on local state only"
                     )
+                if block.type in _REMOTE and block.attributes.keys() & {"path", "workspace_dir"}:
+                    raise ToolError(
+                        f"{node.block.file}: the local backend keeps the state in another place; this command knows"
+                        " only terraform.tfstate in the root"
+                    )
+
+
+def _beside(root: Path) -> None:
+    """A batch lies in a folder beside the root, or it would see other paths than the root; else the root runs whole."""
+    if root.parent == root:
+        raise RunsWholeError((Whole("place", "there is no place beside this folder for those of batches"),))
+    if not os.access(root.parent, os.W_OK | os.X_OK):
+        raise RunsWholeError(
+            (Whole("place", f"no folder can be made in {root.parent}, where those of batches belong"),)
+        )
 
 
 @contextlib.contextmanager
@@ -116,28 +141,3 @@ def _locked(root: Path) -> Iterator[None]:
         except BlockingIOError:
             raise ToolError(f"another stackly-engine works on {root}; wait until it has ended") from None
         yield
-
-
-def _absorb(shell: Shell, store: Store) -> None:
-    """Take in the state of batches whose process died: what Terraform made stands in there, and nowhere else."""
-    target = statefile.path_of(shell.project.root, shell.terraform_workspace)
-    for begun in store.journal():
-        if _in_use(begun.folder):
-            raise ToolError(f"a Terraform of an earlier run still works in {begun.folder}; wait until it has ended")
-        left = begun.folder / statefile.path_of(Path(), shell.terraform_workspace)
-        if left.exists():
-            found = slices.parse(left.read_bytes())
-            document = statefile.load(target, shell.tool.version, found["lineage"])
-            statefile.keep(target, state.merged(document, begun.share, found))
-        store.end(begun.folder)
-        Workspace(begun.folder, begun.aside).remove()
-
-
-def _in_use(folder: Path) -> bool:
-    """Whether a process was started in or for a folder: our batches are named on the command line."""
-    proc = Path("/proc")
-    for entry in proc.iterdir() if proc.is_dir() else ():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and f"-chdir={folder}".encode() in (entry / "cmdline").read_bytes().split(b"\0"):
-                return True
-    return False

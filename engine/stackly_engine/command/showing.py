@@ -1,7 +1,7 @@
 """What the command prints: units, reasons, changes by unit; and the graph as text, DOT or JSON."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stackly_engine import mangling
 from stackly_engine.cutting import cut
@@ -118,7 +118,7 @@ def _chain_lines(of: Chain) -> Iterator[str]:
     skipped = [unit for unit, decision in of.outcome.decisions.items() if not decision.run]
     for piece in of.pieces:
         yield from _piece_lines(of, piece)
-    for units, text in of.errors.items():
+    for text, units in _by_text(of.errors).items():
         yield f"\n{', '.join(units)} cannot be planned:\n{text}\n"
     for couple in of.couples:
         yield f"together: {couple.first} and {couple.second} ({couple.reason})\n"
@@ -126,6 +126,14 @@ def _chain_lines(of: Chain) -> Iterator[str]:
     yield f"\n{len(of.pieces)} batches, {_counted(counts)}; {len(skipped)} units skipped\n"
     if of.expected is not None:
         yield f"expected: {of.expected.seconds:.1f} s to plan and apply, the whole root {of.expected.whole_seconds:.1f} s\n"
+
+
+def _by_text(errors: Mapping[tuple[str, ...], str]) -> dict[str, list[str]]:
+    """Each error once, with all units that have it: a variable that is missing is missing in every batch."""
+    found: dict[str, list[str]] = {}
+    for units, text in sorted(errors.items()):
+        found.setdefault(text, []).extend(units)
+    return found
 
 
 def _expected(of: Chain) -> dict[str, object]:

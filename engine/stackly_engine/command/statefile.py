@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import merging, slices
+from stackly_engine import exact, merging, slices
 from stackly_engine.command.workspace import write_secret
+from stackly_engine.exact import FormatError
 
 
 def path_of(root: Path, terraform_workspace: str) -> Path:
@@ -19,8 +20,24 @@ def path_of(root: Path, terraform_workspace: str) -> Path:
 def load(path: Path, version: str, lineage: str = "") -> dict[str, Any]:
     """The state document; a new one, of this lineage or its own, when there is none: batches must share it."""
     if path.exists():
-        return slices.parse(path.read_bytes())
+        try:
+            document = slices.parse(path.read_bytes())
+            slices.split_by_top(document)
+        except FormatError as error:
+            raise FormatError(f"the state in {path} cannot be used: {error}") from None
+        if not isinstance(document.get("serial"), int) or not isinstance(document.get("lineage"), str):
+            raise FormatError(f"the state in {path} cannot be used: it has no serial or no lineage")
+        return document
     return merging.empty(lineage or str(uuid.uuid4()), version)
+
+
+def encrypted(path: Path) -> bool:
+    """Whether OpenTofu encrypted the state: only it can read that."""
+    try:
+        document = exact.loads(path.read_bytes()) if path.exists() else None
+    except FormatError:
+        return False
+    return isinstance(document, dict) and "encrypted_data" in document
 
 
 def keep(path: Path, document: Mapping[str, Any]) -> None:

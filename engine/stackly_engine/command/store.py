@@ -8,7 +8,7 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,12 @@ from stackly_engine.command.workspace import PRIVATE
 from stackly_engine.driving.ports import Share
 
 FORM = 1  # of the tables; another form is forgotten, which costs one whole run
+# what SQLite calls: no database, a malformed one, one with other tables than ours
+_DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR})
+_COLUMNS = (
+    "name, value from facts", "unit, document from records", "address, attribute, document from exports",
+    "folder, aside, share from journal",
+)  # fmt: skip
 _TABLES = """
 create table if not exists facts (name text primary key, value blob not null);
 create table if not exists records (unit text primary key, document blob not null);
@@ -38,21 +44,49 @@ class Begun:
 
 
 class Store:
-    """One connection; every method is one transaction, on disk when it returns."""
+    """One connection; every method is one transaction, on disk when it returns.
 
-    def __init__(self, root: Path) -> None:
+    A file that is damaged or of another form is forgotten; `forgotten` then says why, and `tell` was told.
+    """
+
+    def __init__(self, root: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         self._lock = threading.Lock()
+        self._tell = tell
+        self.forgotten = ""
         folder = root / OWN
         folder.mkdir(mode=PRIVATE, exist_ok=True)
-        path = folder / "engine.db"
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._path = folder / "engine.db"
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in _DAMAGED:
+                raise
+            self.forget(f"it is damaged: {error}")
+
+    def _open(self) -> None:
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=full")
-        if self._db.execute("pragma user_version").fetchone()[0] not in {0, FORM}:
-            self._forget()
-        self._db.executescript(_TABLES)
-        self._db.execute(f"pragma user_version={FORM}")
+        found = self._db.execute("pragma quick_check(1)").fetchone()[0]
+        if found != "ok":
+            self.forget(f"it is damaged: {found}")
+        elif self._db.execute("pragma user_version").fetchone()[0] not in {0, FORM}:
+            self.forget("another version of stackly-engine wrote it")
+        else:
+            self._db.executescript(_TABLES)
+            for columns in _COLUMNS:
+                self._db.execute(f"select {columns} limit 0")
+            self._db.execute(f"pragma user_version={FORM}")
+
+    def forget(self, why: str) -> None:
+        """Begin anew with nothing: every unit is planned once."""
+        self.forgotten = why
+        self._tell(f"what was remembered in {self._path} is forgotten, every unit is planned once: {why}")
+        self._db.close()
+        for name in (self._path.name, f"{self._path.name}-wal", f"{self._path.name}-shm"):
+            (self._path.parent / name).unlink(missing_ok=True)
+        self._open()
 
     def close(self) -> None:
         self._db.close()
@@ -70,12 +104,12 @@ class Store:
 
     def journal(self) -> list[Begun]:
         rows = self._db.execute("select folder, aside, share from journal order by folder")
-        return [Begun(Path(folder), Path(aside), _share(data)) for folder, aside, data in rows]
+        return [Begun(Path(folder), Path(aside), from_bytes(data)) for folder, aside, data in rows]
 
     def begin(self, begun: Begun, units: Iterable[str]) -> None:
         """Before an apply starts: its records go, so that a death after this line can only cost another plan."""
         with self._transaction():
-            row = (str(begun.folder), str(begun.aside), _share_bytes(begun.share))
+            row = (str(begun.folder), str(begun.aside), to_bytes(begun.share))
             self._db.execute("insert or replace into journal values (?, ?, ?)", row)
             self._db.executemany("delete from records where unit = ?", [(unit,) for unit in units])
 
@@ -114,10 +148,6 @@ class Store:
         else:
             self._db.execute("insert or replace into records values (?, ?)", (unit, document))
 
-    def _forget(self) -> None:
-        for table in ("facts", "records", "exports"):
-            self._db.execute(f"drop table if exists {table}")
-
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock:
@@ -130,10 +160,11 @@ class Store:
             self._db.execute("commit")
 
 
-def _share_bytes(share: Share) -> bytes:
+def to_bytes(share: Share) -> bytes:
     return exact.dumps([sorted(share.tops), share.outputs, share.prefix, sorted(share.copied)])
 
 
-def _share(data: bytes) -> Share:
+def from_bytes(data: bytes) -> Share:
+    """The share that `to_bytes` wrote."""
     tops, outputs, prefix, *copied = exact.loads(data)  # written before there were copies, it has none
     return Share(frozenset(tops), outputs, prefix, frozenset(copied[0] if copied else ()))

@@ -1,5 +1,6 @@
 """Terraform or OpenTofu as a process: which one, which version, one command in one folder."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -7,11 +8,12 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from stackly_engine.driving.ports import StoppedError
 from stackly_engine.source import Product
 
 # Set by Terraform's own automation or by an outer run: they would change what our commands do or where they look.
@@ -42,11 +44,29 @@ class Done:
 
 @dataclass
 class Processes:
-    """The commands that run now; `interrupt` lets each finish what it has in hand."""
+    """The commands that run now; `interrupt` lets each finish what it has in hand.
+
+    `stopped_by` is the number of the signal that ended the work, 0 while there was none. While `applying`, this process
+    must come to its own end too: what Terraform made is to be written down.
+    """
 
     _live: set["subprocess.Popen[bytes]"] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    stopping: bool = False
+    _lock: "threading.RLock" = field(default_factory=threading.RLock)  # a signal may find this thread holding it
+    stopped_by: int = 0
+    applying: bool = False
+
+    @property
+    def stopping(self) -> bool:
+        return self.stopped_by != 0
+
+    @contextlib.contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """What is done in here is not left before its end."""
+        before, self.applying = self.applying, True
+        try:
+            yield
+        finally:
+            self.applying = before
 
     def run(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
         """Run to the end. The child has a session of its own: Ctrl-C of the terminal does not reach it by itself."""
@@ -66,20 +86,32 @@ class Processes:
         """Into a file, not a pipe: when this process dies, Terraform goes on and writes its state."""
         with self._lock:
             if self.stopping:
-                raise ToolError("interrupted before it was started")
+                raise StoppedError("stopped before the next step was begun")
             process = subprocess.Popen(
                 argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
             self._live.add(process)
+            if self.stopped_by:  # the signal came in the lines above
+                process.send_signal(signal.SIGINT)
             return process
 
-    def interrupt(self) -> None:
-        """One SIGINT to each: Terraform finishes the resources in flight and writes its state."""
+    def interrupt(self, number: int) -> None:
+        """One SIGINT to each: Terraform finishes the resources in flight and writes its state.
+
+        Where nothing runs and nothing is being applied there is nothing to wait for: StoppedError.
+        """
         with self._lock:
-            self.stopping = True
+            self.stopped_by = self.stopped_by or number
             for process in self._live:
                 process.send_signal(signal.SIGINT)
+            if not self._live and not self.applying:
+                raise StoppedError("stopped")
+
+
+def unused(outer: Mapping[str, str]) -> list[str]:
+    """Variables of the environment that a user may have set for plain Terraform and that our commands do not get."""
+    return sorted(name for name in outer if name.startswith("TF_CLI_ARGS"))
 
 
 def find(name: str = "") -> Tool:

@@ -14,11 +14,20 @@ class VariablesError(ValueError):
     """A variable or a file of variables cannot be used; the message says which."""
 
 
+class UnreadableError(VariablesError):
+    """A file of variables is not understood here: Terraform itself has to say what is wrong with it."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What the user gave: `-var NAME=VALUE` and `-var-file FILE`, in the order of the command line."""
 
     items: tuple[tuple[str, str], ...] = ()  # ("var", "name=value") or ("var-file", path)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The variables that were given one by one."""
+        return frozenset(value.partition("=")[0].strip() for kind, value in self.items if kind == "var")
 
     def arguments(self, cwd: Path, declared: Collection[str]) -> list[str]:
         """The same for Terraform in another folder; a `-var` that the batch does not declare would be an error there."""
@@ -64,7 +73,13 @@ def _in_file(path: Path) -> dict[str, bytes]:
         data = path.read_bytes()
     except OSError as error:
         raise VariablesError(f"the variables file {path} cannot be read: {error.strerror}") from None
-    if path.name.endswith(".json"):
-        return {name: exact.dumps(value) for name, value in exact.loads(data).items()}
-    read = parse(path.name, data)
-    return {name: read.tokens(item.value) for name, item in read.attributes.items()}
+    try:
+        if not path.name.endswith(".json"):
+            read = parse(path.name, data)
+            return {name: read.tokens(item.value) for name, item in read.attributes.items()}
+        values = exact.loads(data)
+    except ValueError as error:
+        raise UnreadableError(f"{path}: {error}") from None
+    if not isinstance(values, dict):
+        raise UnreadableError(f"{path}: an object of variables is wanted")
+    return {name: exact.dumps(value) for name, value in values.items()}

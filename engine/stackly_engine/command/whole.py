@@ -48,7 +48,7 @@ class WholeRun:
         """All that were given when the code cannot be read: Terraform tells which it does not know."""
         configuration = self.shell.project.configuration
         if any(reason.code == "syntax" for reason in configuration.whole):
-            return frozenset(value.partition("=")[0].strip() for kind, value in self.shell.given.items if kind == "var")
+            return self.shell.given.named
         nodes = configuration.root.nodes.values()
         return frozenset(node.block.labels[0] for node in nodes if node.kind is Kind.VARIABLE)
 

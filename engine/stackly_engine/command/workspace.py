@@ -3,14 +3,17 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stackly_engine import exact
 from stackly_engine.command.project import OWN
 from stackly_engine.cutting import Cut
 
 PRIVATE = 0o700
 _SECRET = 0o600
+_NOTE = "batch.json"
 _REPLACED = (".tf", ".tofu", ".tf.json", ".tofu.json")
 
 
@@ -36,18 +39,45 @@ class Workspace:
             return self.folder / "terraform.tfstate"
         return self.folder / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
 
+    def note(self, terraform_workspace: str, share: bytes = b"") -> None:
+        """Write down, for whoever comes back after a crash, where the batch is; with `share` its apply is begun."""
+        write_secret(self.aside / _NOTE, exact.dumps([str(self.folder), terraform_workspace, share.decode()]))
+
     def remove(self) -> None:
         """Only after everything in it was absorbed."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.aside, ignore_errors=True)
 
 
-def create(root: Path, name: str) -> Workspace:
+@dataclass(frozen=True)
+class Found:
+    """A batch of an earlier run whose folders are still there; `share` is empty when it was only planned."""
+
+    space: Workspace
+    terraform_workspace: str
+    share: bytes
+
+
+def create(root: Path, name: str, terraform_workspace: str) -> Workspace:
     """A folder beside the root: `path.module`, `../shared` and links come out as in the root itself."""
     own = root / OWN
     own.mkdir(mode=PRIVATE, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=own))
-    return Workspace(Path(tempfile.mkdtemp(prefix=f"{OWN}-{name}-", dir=root.parent)), aside)
+    space = Workspace(Path(tempfile.mkdtemp(prefix=f"{OWN}-{name}-", dir=root.parent)), aside)
+    space.note(terraform_workspace)
+    return space
+
+
+def left_behind(root: Path) -> Iterator[Found]:
+    """The batches that an earlier process did not clear away."""
+    for note in sorted((root / OWN).glob(f"*/{_NOTE}")):
+        try:
+            folder, terraform_workspace, share = map(str, exact.loads(note.read_bytes()))
+        except ValueError:
+            continue  # none of ours
+        place = Path(folder)
+        if place.parent == root.parent and place.name.startswith(OWN + "-"):
+            yield Found(Workspace(place, note.parent), terraform_workspace, share.encode())
 
 
 def fill(space: Workspace, root: Path, cut: Cut) -> None:
@@ -66,12 +96,16 @@ def fill(space: Workspace, root: Path, cut: Cut) -> None:
 def write_secret(path: Path, data: bytes) -> None:
     """Bytes that may hold secrets: only the owner reads them, and a reader never sees half of them."""
     descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _SECRET)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    Path(name).replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _SECRET)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _replaced(entry: str) -> bool:

@@ -55,15 +55,22 @@ class Apply:
         self.pieces = {tuple(sorted(piece.units)): piece for piece in chain.pieces}
         self.running: dict[Future[Ended], Piece] = {}
         self.unfinished = False
+        self.begun: set[tuple[str, ...]] = set()
+        self._broken: Exception | None = None
 
     def run(self) -> bool:
-        """Apply everything that can be; True when all of it came out as planned."""
+        """Apply everything that can be; True when all of it came out as planned.
+
+        What goes wrong outside of Terraform is raised, after every batch that runs has ended and was taken in.
+        """
         with ThreadPoolExecutor(self.known.workers) as pool:
             while self.start_all(pool) or self.running:
                 if self.running:
                     done, _ = wait(self.running, return_when=FIRST_COMPLETED)
                     for future in sorted(done, key=lambda one: self.running[one].units):
-                        self.end(self.running.pop(future), future.result())
+                        self.finish(future)
+        if self._broken is not None:
+            raise self._broken
         return all(status in _GOOD for status in self.applying.statuses.values())
 
     @property
@@ -73,7 +80,7 @@ class Apply:
 
     def start_all(self, pool: ThreadPoolExecutor) -> bool:
         """Start what is ready; True when something was, so that others may be ready now."""
-        ready = () if self.known.hands.stopping else self.applying.ready()
+        ready = () if self.known.hands.stopping or self._broken is not None else self.applying.ready()
         for units in ready:
             self.start(pool, self.pieces[units])
         return bool(ready)
@@ -114,8 +121,17 @@ class Apply:
                 return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)
         if _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
+        self.begun.add(units)
         done = self.known.hands.apply(plan, len(self.running))
         return Ended(units, Fate.APPLIED if done.good else Fate.FAILED, done.output, plan=plan, state=done.state)
+
+    def finish(self, future: Future[Ended]) -> None:
+        """One batch has ended; others may still work, so that nothing may be raised here."""
+        piece = self.running.pop(future)
+        try:
+            self.end(piece, future.result())
+        except Exception as error:  # noqa: BLE001 - raised again when nothing runs any more
+            self._broken = self._broken or error
 
     def end(self, piece: Piece, ended: Ended) -> None:
         """Take in what a batch left, however it ended; only a good end is recorded."""

@@ -1,6 +1,6 @@
 """The plan of the whole chain before anything is applied: batches in waves, planned exports handed down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from stackly_engine.dispatching import Dispatch
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.pending import changed, pending
-from stackly_engine.driving.ports import Hands, Job, Planned
+from stackly_engine.driving.ports import Hands, Job, Planned, StoppedError
 from stackly_engine.exports import Recorded, planned, unknown_of
 from stackly_engine.records import Place
 from stackly_engine.schedule import UNKNOWN, Outcome, Planning
@@ -64,10 +64,10 @@ class Chain:
             for piece in self.pieces
         )
 
-    def close(self, hands: Hands) -> None:
-        """Let go of the plans of all batches."""
+    def close(self, hands: Hands, begun: Collection[tuple[str, ...]] = ()) -> None:
+        """Let go of the plans of all batches but those whose apply was begun: what that left may not be kept yet."""
         for piece in self.pieces:
-            if piece.planned is not None:
+            if piece.planned is not None and piece.units not in begun:
                 hands.discard(piece.planned)
 
 
@@ -87,17 +87,20 @@ class _Joined:
 def plan_chain(known: Known) -> Chain:
     """Plan until no two batches must be one; a plan whose inputs did not change is used again."""
     joined = _Joined(list(known.routes.together))
-    while True:
-        attempt = _Attempt(known, joined)
-        attempt.run()
-        if not attempt.again and not attempt.couple() and not attempt.join():
-            chain = attempt.chain()
-            _discard_unused(known.hands, joined, chain)
-            return chain
+    used: Collection[Piece] = ()
+    try:
+        while True:
+            attempt = _Attempt(known, joined)
+            attempt.run()
+            if not attempt.again and not attempt.couple() and not attempt.join():
+                used = attempt.pieces
+                return attempt.chain()
+    finally:
+        _discard_unused(known.hands, joined, used)
 
 
-def _discard_unused(hands: Hands, joined: _Joined, chain: Chain) -> None:
-    used = {id(piece.planned) for piece in chain.pieces}
+def _discard_unused(hands: Hands, joined: _Joined, pieces: Iterable[Piece]) -> None:
+    used = {id(piece.planned) for piece in pieces}
     for one in joined.plans.values():
         if id(one) not in used:
             hands.discard(one)
@@ -182,6 +185,8 @@ class _Attempt:
 
     def settle(self, units: tuple[str, ...], result: Planned) -> None:
         if result.error:
+            if self.known.hands.stopping:
+                raise StoppedError("stopped while it was planned")
             self.fail(units, result)
             return
         known = self.known

@@ -9,6 +9,10 @@ from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 
 
+class StoppedError(RuntimeError):
+    """The run is being stopped, and this would have been new work."""
+
+
 @dataclass(frozen=True)
 class Share:
     """What of the stack's state a batch may write: enough to take its state in when nothing else is known any more.
