@@ -9,7 +9,7 @@ from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 
 
-class StoppedError(RuntimeError):
+class StoppedError(Exception):
     """The run is being stopped, and this would have been new work."""
 
 

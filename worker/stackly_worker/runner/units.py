@@ -9,7 +9,7 @@ from datetime import datetime
 from stackly_engine import slices
 from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
-from stackly_engine.driving.ports import Hands
+from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
@@ -107,7 +107,11 @@ async def plan(desk: Desk, key: bytes, secrets: Sequence[str], replaced: tuple[s
     session, reading, at = desk.session, Reading.of(desk, key, replaced), units_known.now()
     hands = UnitsHands(desk)
     known = await reading.known(hands, at=at, lineage=str(uuid.uuid4()))
-    chain = await asyncio.to_thread(_planned, known)
+    try:
+        chain = await asyncio.to_thread(_planned, known)
+    except StoppedError:
+        session.stop_if_cancelled("plan")
+        raise
     session.stop_if_cancelled("plan")
     if chain.errors:
         for units in sorted(chain.errors):
