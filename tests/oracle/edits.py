@@ -84,7 +84,9 @@ def _renamed(random: Random, files: Files, number: int) -> Files | None:
         return None
     old = random.choice(calls)
     new = f"{old}n{number}"
-    text = re.sub(rf"\bmodule\.{old}\b", f"module.{new}", files["main.tf"]).replace(f'module "{old}"', f'module "{new}"')
+    text = re.sub(rf"\bmodule\.{old}\b", f"module.{new}", files["main.tf"]).replace(
+        f'module "{old}"', f'module "{new}"'
+    )
     return _main(files, f"{text}\nmoved {{\n  from = module.{old}\n  to   = module.{new}\n}}\n")
 
 

@@ -88,7 +88,11 @@ def _compared(
         run_whole(units, step.variables, step.replace, step.targets)
         return
     yield from _ends(step, ours)
-    yield from (f"runs: {unit} is {ours.reasons.get(unit)}" for unit in step.runs if ours.reasons.get(unit) in {None, "unchanged"})
+    yield from (
+        f"runs: {unit} is {ours.reasons.get(unit)}"
+        for unit in step.runs
+        if ours.reasons.get(unit) in {None, "unchanged"}
+    )
     if step.shows and not step.targets and theirs.plans and (ours.plans or ours.good):
         yield from _previews(theirs, ours, comparing.names_of(before), names)
     yield from _states(step, whole, units, report)

@@ -76,7 +76,9 @@ def _hashed(**fields: Any) -> Change:
 
 
 def _reasons(*without: str) -> Change:
-    return lambda right: lambda *args: (reason for reason in right(*args) if not any(word in reason for word in without))
+    return lambda right: (
+        lambda *args: (reason for reason in right(*args) if not any(word in reason for word in without))
+    )
 
 
 def _literal_only(configuration: Any) -> Dependencies:
@@ -108,7 +110,7 @@ def _inside_root(right: Any) -> Any:
 def _floats(right: Any) -> Any:
     import json
 
-    return lambda data: json.loads(data)
+    return json.loads
 
 
 def _unmangled(prefix: str, address: str, attribute: str | None = None) -> str:
@@ -175,6 +177,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("-replace to its owner", "command.inspection:replaced", always({}), "replaced on demand"),
     Mutation("state after every exit", "driving.carrying:Apply.end", _keep_only_good, "half of a module fails"),
     Mutation("results of checks", "merging:_results", always(None), "conditions and checks"),
+    Mutation("results of checks that are gone", "driving.state:tidied", lambda _: lambda graph, document: dict(document), "a module of checks alone"),
     Mutation("data inside of checks wait", "graph:_inside_checks", always({}), "data sources of checks"),
     Mutation("what runs whole: module's own providers", "soundness:_own_providers", always(()), "a module with its own provider"),
     Mutation("what runs whole: the root's files", "soundness:_of_root", always(()), "JSON in the root"),

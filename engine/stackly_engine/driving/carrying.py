@@ -169,7 +169,7 @@ class Apply:
 def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     """Put a batch's state into the stack's, durable before anything is said about it."""
     document = state.merged(known.document, state.share(known, units), left)
-    known.document = state.settled(document, known.dependencies)
+    known.document = state.tidied(known.graph, state.settled(document, known.dependencies))
     known.slices = state.digests(known.document)
     known.hands.keep(known.document)
 

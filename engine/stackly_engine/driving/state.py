@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from stackly_engine import merging, slices
+from stackly_engine import instances, merging, slices
 from stackly_engine.cutting import needs_of
 from stackly_engine.dependencies import Dependencies
 from stackly_engine.driving.known import Known
@@ -46,6 +46,20 @@ def merged(base: Mapping[str, Any], mine: Share, left: Mapping[str, Any]) -> dic
 def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str, Any]:
     """The document with what Terraform would record as dependencies over all units."""
     return slices.join(*slices.split_by_top(document), dependencies)
+
+
+def tidied(graph: Graph, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document without results of checks in modules and resources that neither the code nor the state has any more."""
+    present = {slices.top_of(resource) for resource in document.get("resources") or []} | graph.owner.keys()
+    results = document.get(merging.CHECKS) or []
+    return {**document, merging.CHECKS: [one for one in results if _top_of(one) in {None, *present}] or None}
+
+
+def _top_of(result: Mapping[str, Any]) -> str | None:
+    """The top address that a result of a check is about; None for what belongs to the root itself."""
+    top = instances.parse(str(result.get("config_addr") or ""))[:1]
+    inside = bool(top) and (top[0].name.startswith("module.") or result.get("object_kind") == "resource")
+    return top[0].name if inside else None
 
 
 def declared(graph: Graph, units: Collection[str]) -> frozenset[str]:

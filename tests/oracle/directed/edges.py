@@ -148,6 +148,9 @@ _IGNORED = root(
 _FORCED = root(
     call("a", "box", **{"in": '"1"', "force": '"1"'}) + call("b", "box", **{"in": "module.a.out"}), box=BOX_FIRST
 )
+_CHECKS = root(call("a", "checks", **{"in": '"1"'}) + data("r", "input = module.a.out"),
+               checks='variable "in" {}\ncheck "c" {\n  assert {\n    condition     = var.in != ""\n    error_message = "no"\n  }\n}\n'
+               'output "out" { value = var.in }\n')  # fmt: skip
 
 CASES: list[Case] = [
     case("chain of modules", "§3 edges", _CHAIN, edited(_CHAIN, '"1"', '"2"'), edited(_CHAIN, "module.b.out", "module.b.id")),
@@ -164,6 +167,9 @@ CASES: list[Case] = [
     case("names that nearly collide", "§4 generated names", _NAMES, edited(_NAMES, '"3"', '"5"')),
     case("conditions and checks", "§10 validations belong to outputs", _CONDITIONS, edited(_CONDITIONS, '"good"', '"bad"'),
          edited(_CONDITIONS, '"1"', '"2"')),
+    case("a module of checks alone", "§11 check_results", _CHECKS,
+         edited(_CHECKS, "module.a.out", "module.b.out")
+         | {"main.tf": str(_CHECKS["main.tf"]).replace('"a"', '"b"').replace("module.a.out", "module.b.out").replace('"1"', '"2"')}),
     case("provisioners", "§3 references of provisioners", _PROVISIONERS, edited(_PROVISIONERS, '"1"', '"2"')),
     case("nested modules", "§3 module tree", _NESTED, edited(_NESTED, '"1"', '"2"'),
          edited(_NESTED, "var.value\n}", 'var.value\n force = "f"\n}', "outer/main.tf"),

@@ -46,7 +46,7 @@ _SHARED = merged(
      "shared/box/main.tf": BOX},
 )  # fmt: skip
 _BESIDE = merged(
-    {"main.tf": call("a", "../beside") .replace("./../", "../") + data("r", "input = [file(\"${path.module}/../beside/f.txt\"), module.a.path]")},
+    {"main.tf": call("a", "../beside") .replace("./../", "../") + data("r", 'input = [file("${path.module}/../beside/f.txt"), module.a.path]')},
     {"../beside/main.tf": 'resource "terraform_data" "x" { input = file("${path.module}/f.txt") }\noutput "path" { value = "${path.module} ${path.root}" }\n',
      "../beside/f.txt": "beside"},
 )  # fmt: skip
