@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from stackly_engine import ordering
-from stackly_engine.deciding import UNKNOWN, Decision, Facts, Hashes, decide
+from stackly_engine.deciding import REMOVED_UNIT, UNKNOWN, Decision, Facts, Hashes, decide
 from stackly_engine.parts import fingerprint, value_at
 from stackly_engine.records import Place, Record
 from stackly_engine.schedule import Outcome
@@ -167,9 +167,14 @@ class Applying:
 
     def _is_ready(self, batch: Collection[str]) -> bool:
         needed = frozenset(other for unit in batch for other in self.upstream[unit]) - frozenset(batch)
-        return all(self._status[unit] is Applied.WAITING for unit in batch) and all(
-            self._status[unit] in _GOOD for unit in needed
-        )
+        return all(self._status[unit] is Applied.WAITING for unit in batch) and all(map(self._lets_go, needed))
+
+    def _lets_go(self, needed: str) -> bool:
+        """Whether what needs this unit may go on. What is gone from the code only goes first, nobody reads anything of it:
+
+        when it cannot be destroyed, since something uses it that is about to let it go, then that must still happen.
+        """
+        return self._status[needed] in _GOOD or (needed == REMOVED_UNIT and self._status[needed] is Applied.FAILED)
 
     def _check_ready(self, batch: Collection[str]) -> None:
         if tuple(sorted(batch)) not in self.outcome.batches or not self._is_ready(batch):
@@ -190,13 +195,13 @@ class Applying:
         for unit in self._order:
             if self._status[unit] is not Applied.WAITING or unit in self._batch:
                 continue
-            if all(self._status[needed] in _GOOD for needed in self.upstream[unit]):
+            if all(map(self._lets_go, self.upstream[unit])):
                 self._status[unit] = Applied.SURPRISED if self._decide(unit).run else Applied.SKIPPED
         self._block()
 
     def _block(self) -> None:
         """What needs something that went wrong is blocked, and with a unit its whole batch."""
-        bad = [unit for unit, status in self._status.items() if status in _BAD]
+        bad = [unit for unit, status in self._status.items() if status in _BAD and not self._lets_go(unit)]
         while bad:
             for user in sorted(self._users[bad.pop()]):
                 for unit in self._batch.get(user, (user,)):

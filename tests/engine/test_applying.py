@@ -180,3 +180,19 @@ def test_a_caller_whose_records_move_on_changes_nothing() -> None:
     assert written["a"].generation == 3
     assert applying.done
     assert applying.surprises() == ()
+
+
+def test_what_is_gone_holds_nothing_up_when_it_cannot_go() -> None:
+    """Something may use it that is about to let it go: if that waited, no later run could ever go on."""
+    facts = with_code(replace(settled_facts(plain_graph(CHAIN)), removed=True), "a")
+    planning = Planning(facts)
+    planning.start(["removed"])
+    planning.planned("removed", {}, changes=True)
+    planning.start(["a"])
+    planning.planned("a", {("a", "id"): digest_of("a")}, changes=True)
+    applying = Applying(facts, planning.outcome())
+    assert applying.ready() == (("removed",),)
+    applying.start(["removed"])
+    applying.failed(["removed"])
+    assert applying.ready() == (("a",),)
+    assert applying.statuses["removed"] is Applied.FAILED

@@ -15,7 +15,7 @@ from provider.cloud import Cloud, Entry
 from provider.serving import reattached
 from stackly_engine import exact
 from stackly_engine.command import showing
-from stackly_engine.command.inspection import Options
+from stackly_engine.command.inspection import Options, RunsWholeError
 from stackly_engine.command.running import session
 from stackly_engine.command.tool import Done, Processes, Tool, find
 from stackly_engine.command.variables import Given
@@ -140,6 +140,8 @@ def run_units(world: World, tool: Tool, variables: Sequence[str], options: Optio
                     good, again = _applied(known, chain, said)
                 finally:
                     chain.close(known.hands)
+    except RunsWholeError as error:
+        return Ran(good=True, output="", whole=tuple(reason.code for reason in error.reasons))
     except ValueError as error:
         return Ran(good=False, output=str(error), processes=processes.started)
     except RuntimeError as error:

@@ -1,11 +1,11 @@
 """All directed cases, and those few that every test run holds."""
 
 from oracle.cases import Case
-from oracle.directed import edges, forms, moves, orders, providers, reads, troubles, values
+from oracle.directed import edges, forms, moves, orders, own_providers, providers, reads, troubles, values
 
 CORPUS: dict[str, Case] = {
     one.name: one
-    for module in (edges, values, reads, orders, moves, providers, forms, troubles)
+    for module in (edges, values, reads, orders, moves, providers, own_providers, forms, troubles)
     for one in module.CASES
 }
 QUICK = (

@@ -57,8 +57,6 @@ _GONE = root(_HEAD + _BOTH + call("a", "thing", name='"a"') + call("w", "thing",
 _GONE_TOO = root(_HEAD + 'provider "testcloud" { caller = "east" }\n' + call("a", "thing", name='"a"'), thing=_THING)
 _KEPT = root(_HEAD + _BOTH + call("a", "thing", name='"a"'), thing=_THING)
 _GONE_FED = {**_FED, "main.tf": str(_FED["main.tf"]).partition('module "b"')[0]}
-_LEGACY = root(call("a", "own", name='"a"') + call("b", "thing", name="module.a.out"), thing=_THING,
-               own=_HEAD + 'provider "testcloud" { caller = "own" }\n' + THING)  # fmt: skip
 
 CASES: list[Case] = [
     case("aliases through modules", "§3 provider edges come from use", _ALIASES, Step(edited(_ALIASES, 'caller = "west"', 'caller = "far west"'), runs=("module.west", "module.both", "module.deep", "root.testcloud_thing.of_east")),
@@ -69,5 +67,4 @@ CASES: list[Case] = [
     case("an alias goes with its user", "engine-facts §3", _GONE, Step(_GONE_TOO, fails="Provider configuration not present", shows=False)),
     case("a user goes, its alias stays", "engine-facts §3", _GONE, _KEPT),
     case("a user of a provider that is fed goes", "engine-facts §3", _FED, _GONE_FED),
-    case("a module with its own provider", "§10 legacy-provider-in-module", Step(_LEGACY, whole="legacy-provider-in-module")),
 ]  # fmt: skip

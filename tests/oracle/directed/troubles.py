@@ -81,10 +81,18 @@ _GIVEN = root(
     + call("b", "box", **{"in": "module.a.out"}),
     box=BOX,
 )
+# The user of what goes fails to let go of it: who used what must be known the next time too.
+_USED = root(
+    call("z", "first", name='"z"') + call("k", "thing", name='"k"', refs="[module.z.id]", size="1"),
+    thing=THING,
+    first=THING_FIRST,
+)
+_LET_GO = root(call("k", "thing", name='"k"', size="2", fail='["update@1"]'), thing=THING, first=THING_FIRST)
 
 CASES: list[Case] = [
     case("a create fails, then does not", "engine-facts §10 partial failure", Step(_two('["create@1"]'), fails="made to fail"), _two('["create@1"]')),
     case("an update fails", "engine-facts §10", _two('["update@1"]'), Step(_two('["update@1"]', size="2"), fails="made to fail"), _two('["update@1"]', size="2")),
+    case("an update fails before what it lets go", "§9 after a failure", _USED, Step(_LET_GO, fails="made to fail", ordered=True), Step(_LET_GO, fails="uses it"), _LET_GO),
     case("half of a module fails", "engine-facts §10", Step(_SOME, fails="made to fail"), _SOME),
     case("made, then tainted", "engine-facts §10", Step(_two('["created"]'), fails="then something failed"), _NONE),
     case("a deposed object is left", "engine-facts §10", _FIRST, Step(edited(_FIRST, '"1"', '"2"'), fails="made to fail"), edited(_FIRST, '"1"', '"2"')),
