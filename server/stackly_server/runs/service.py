@@ -379,7 +379,7 @@ class RunService:
         lacking: tuple[str, ...] = ()
         if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
             lacking = await self._workers.missing_for(conn, account_id, state.namespace_id, run.selector_hash)
-        engines = await self._workers.offered(conn, state.namespace_id) if lacking else ()
+        engines = await self._workers.offered(conn, state.namespace_id, lacking)
         worker = await self._workers.slug(conn, account_id, run.worker_id) if run.worker_id else ""
         policies = judged.policies if judged else ()
         votes = subject.kind is Kind.USER and waits and subject.may("runs.approve")

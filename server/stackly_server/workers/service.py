@@ -11,7 +11,16 @@ from stackly_server.errors import Conflict, FieldProblem, Invalid, NotFound, Not
 from stackly_server.sealing import DataKey
 from stackly_server.workers import store, token_store
 from stackly_server.workers.credentials import WorkerId, colon_serial, plain_serial
-from stackly_server.workers.model import DEFAULT_SELECTOR, Selector, Worker, WorkerStatus, lacking, offered, task_queue
+from stackly_server.workers.model import (
+    DEFAULT_SELECTOR,
+    ENGINES,
+    Selector,
+    Worker,
+    WorkerStatus,
+    lacking,
+    offered,
+    task_queue,
+)
 from stackly_server.workers.ports import Issuer, Keys
 
 _AT_REST = {WorkerStatus.OFFLINE, WorkerStatus.EVICTED, WorkerStatus.BANNED}
@@ -89,8 +98,10 @@ class WorkerService:
             conn, namespace_id, await self._selector(conn, account_id, namespace_id, selector_hash)
         )
 
-    async def offered(self, conn: Connection, namespace_id: UUID) -> tuple[str, ...]:
-        """The engines of the workers that take work, by product and version."""
+    async def offered(self, conn: Connection, namespace_id: UUID, missing: Sequence[str]) -> tuple[str, ...]:
+        """The engines of the workers that take work, by product and version; none when no engine is missing."""
+        if not any(part.split(" ", 1)[0] in ENGINES for part in missing):
+            return ()
         return offered(await store.proved(conn, namespace_id))
 
     async def require_fit(self, conn: Connection, subject: Subject, namespace_id: UUID, selector_hash: str) -> None:

@@ -45,9 +45,9 @@ async def age(database: FreshDatabase, worker: Worker, seconds: int) -> None:
 
 async def test_right_answers_make_a_worker_active_with_its_queues(registry: Registry) -> None:
     _, worker, queues = await registry.active(labels={"zone": "us"}, allowed_features=("terraform", "gpu"))
-    own, default = queues
-    assert own == f"{worker.temporal_namespace}.w.{worker.id}"
-    assert default == f"{worker.temporal_namespace}.{DEFAULT_SELECTOR.hash}"
+    exact = Selector("terraform", "= 1.11.4")  # of an apply, which runs on the very engine of its plan
+    assert queues[0] == f"{worker.temporal_namespace}.w.{worker.id}"
+    assert set(queues[1:]) == {f"{worker.temporal_namespace}.{each.hash}" for each in (DEFAULT_SELECTOR, exact)}
     assert worker.status is WorkerStatus.ACTIVE
     assert worker.verified.labels == {"zone": "us"}  # the token's label beats the claimed one
     assert worker.verified.features == {"terraform"}
@@ -256,6 +256,10 @@ async def test_what_no_worker_has_is_named(registry: Registry, ground: "Ground",
     _, worker, _ = await registry.active()
     assert await missing(wanted) == ("feature gpu",)
     assert await missing(replace(wanted, features=frozenset())) == ()
+    async with ground.database.read(registry.tenant.account_id) as conn:
+        assert await registry.workers.offered(conn, namespace, ("feature gpu", "label terraform=1")) == ()
+        there = await registry.workers.offered(conn, namespace, ("label zone=eu", "terraform ~> 9.0"))
+    assert there == worker.verified.engines
     await registry.workers.evict(registry.tenant.subject(), worker.name, "")
     assert await missing(DEFAULT_SELECTOR) == ("terraform",)
 

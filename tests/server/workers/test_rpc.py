@@ -24,7 +24,7 @@ from stackly.worker.v1 import worker_task_service_pb2 as tasks
 from stackly.worker.v1.worker_task_service_pb2_grpc import WorkerTaskServiceStub
 from stackly_server.config import Settings
 from stackly_server.dev.ports import free_ports
-from stackly_server.workers.model import DEFAULT_SELECTOR, Challenge
+from stackly_server.workers.model import DEFAULT_SELECTOR, Challenge, Selector
 from stackly_server.workers.rpc import capabilities_to_proto
 
 if TYPE_CHECKING:
@@ -117,10 +117,11 @@ async def test_a_machine_joins_proves_and_lives(served: Served) -> None:
             )
         )
         assert proved.worker.status == workers_pb2.WORKER_STATUS_ACTIVE
-        assert list(proved.task_queues) == [
+        exact = Selector("terraform", "= 1.11.4")
+        assert set(proved.task_queues) == {
             f"{proved.temporal_namespace}.w.{joined.worker.uid}",
-            f"{proved.temporal_namespace}.{DEFAULT_SELECTOR.hash}",
-        ]
+            *(f"{proved.temporal_namespace}.{each.hash}" for each in (DEFAULT_SELECTOR, exact)),
+        }
         beat = await stub.Heartbeat(messages.HeartbeatRequest(first=True))
         assert list(beat.task_queues) == list(proved.task_queues)
         assert not beat.HasField("reverify")
