@@ -62,9 +62,18 @@ class Configuration:
             return frozenset()
         uses = self._uses[key]
         while key:
-            uses = outside(uses, self._given[key])
+            uses = outside(uses - self._held[key], self._given[key])
             key = self.calls[key].parent
         return self._nodes_of(uses)
+
+    def configures(self, key: str) -> bool:
+        """Whether a called module, or one below it, has a provider block of its own, with settings from its inputs."""
+        return key in self._configuring
+
+    @cached_property
+    def _configuring(self) -> frozenset[str]:
+        parts = [key.split(".") for key, held in self._held.items() if held]
+        return frozenset(".".join(names[: number + 1]) for names in parts for number in range(len(names)))
 
     def resource_providers(self, address: str) -> frozenset[str]:
         """The provider nodes of the root that a resource, data source or check of the root uses."""
@@ -93,11 +102,20 @@ class Configuration:
     @cached_property
     def _uses(self) -> Mapping[str, frozenset[Use]]:
         """For each key the configurations that it and everything below it use, in its own names."""
-        uses = {key: set(about.own) for key, about in self._about.items()}
+        uses = {key: about.own for key, about in self._about.items()}
         for key in sorted(self.modules, key=lambda key: (-key.count("."), key)):
             if key:
-                uses[self.calls[key].parent] |= outside(frozenset(uses[key]), self._given[key])
-        return {key: frozenset(found) for key, found in uses.items()}
+                uses[self.calls[key].parent] |= outside(uses[key] - self._held[key], self._given[key])
+        return uses
+
+    @cached_property
+    def _held(self) -> Mapping[str, frozenset[Use]]:
+        """For each call the configurations that the module makes itself; a block of what is passed stands for that."""
+        return {
+            key: frozenset(use for use, _ in self._about[key].configured()) - self._given[key].keys()
+            for key in self.calls
+            if key
+        }
 
     @cached_property
     def _given(self) -> Mapping[str, Mapping[Use, Use]]:
@@ -109,8 +127,12 @@ class Configuration:
                 found[key] = through(block, self._about[key], self._about[call.parent])
         return found
 
+    def provider_nodes(self, use: Use) -> tuple[str, ...]:
+        """The provider nodes of the root that are one configuration: (provider address, alias or "")."""
+        return self._configured.get(use, ())
+
     def _nodes_of(self, uses: frozenset[Use]) -> frozenset[str]:
-        return frozenset(address for use in uses for address in self._configured.get(use, ()))
+        return frozenset(address for use in uses for address in self.provider_nodes(use))
 
     @cached_property
     def _configured(self) -> Mapping[Use, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """Data sources that are copied: tokens of minutes that provider blocks read are read anew by each batch that needs them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from stackly_engine.edges import PASSING, Edges
 from stackly_engine.impure import CREDENTIALS
@@ -13,15 +13,20 @@ def copies_of(edges: Edges) -> dict[str, frozenset[str]]:
     A batch with the block holds copies of these. Only the unit that declares one keeps it in the state; what it reads
     itself is handed over as to any other node. Providers that read none are left out.
     """
-    tokens = frozenset(
-        name
-        for name, node in edges.nodes.items()
-        if node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS and name in edges.direct
-    )
+    tokens = _tokens(edges)
     if not tokens:
         return {}
-    found = {name: _reached(edges, name, tokens) for name, node in edges.nodes.items() if node.kind is Kind.PROVIDER}
+    found = {
+        name: _reached(edges, name, tokens, PASSING) for name, node in edges.nodes.items() if node.kind is Kind.PROVIDER
+    }
     return {name: reached for name, reached in sorted(found.items()) if reached}
+
+
+def handed_to(edges: Edges, calls: Iterable[str]) -> Iterator[frozenset[str]]:
+    """Each module call with the credential data sources that it comes to by its inputs, not by provider blocks."""
+    tokens = _tokens(edges)
+    for call in calls if tokens else ():
+        yield _reached(edges, call, tokens, PASSING - {Kind.PROVIDER}) | {call}
 
 
 def users_of(edges: Edges, copies: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -34,11 +39,19 @@ def users_of(edges: Edges, copies: Mapping[str, frozenset[str]]) -> dict[str, fr
     }
 
 
-def _reached(edges: Edges, provider: str, tokens: frozenset[str]) -> frozenset[str]:
-    passed, waiting = {provider}, [provider]
+def _tokens(edges: Edges) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, node in edges.nodes.items()
+        if node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS and name in edges.direct
+    )
+
+
+def _reached(edges: Edges, start: str, tokens: frozenset[str], through: frozenset[Kind]) -> frozenset[str]:
+    passed, waiting = {start}, [start]
     while waiting:
         for read in edges.reads[waiting.pop()]:
-            if read.target not in passed and (read.target in tokens or edges.nodes[read.target].kind in PASSING):
+            if read.target not in passed and (read.target in tokens or edges.nodes[read.target].kind in through):
                 passed.add(read.target)
                 waiting.append(read.target)
     return frozenset(passed & tokens)

@@ -10,7 +10,8 @@ from stackly_engine.coupling import REMOVED
 from stackly_engine.exact import FormatError
 from stackly_engine.graph import Graph
 from stackly_engine.instances import Address, Segment
-from stackly_engine.source import Kind
+from stackly_engine.source import Kind, Whole
+from stackly_engine.stranded import stranded
 
 
 class UnknownAddress(ValueError):
@@ -24,7 +25,8 @@ class Routes:
     `together`: sets of units to run as one (convex). `slices`: each top-level address of the state that is gone from the
     code → its unit or "removed". `used`: the moved blocks (node addresses) that have something to move; any other is
     settled. `blocks`: the node address of each moved, removed and import block → the unit that keeps it. `unowned`:
-    import blocks for what is not in the code: the root runs whole, so that Terraform says so.
+    import blocks for what is not in the code: the root runs whole, so that Terraform says so. `stranded`: other reasons
+    to run whole, from the state.
     """
 
     together: tuple[frozenset[str], ...]
@@ -32,6 +34,12 @@ class Routes:
     used: frozenset[str]
     blocks: Mapping[str, str]
     unowned: tuple[str, ...] = ()
+    stranded: tuple[Whole, ...] = ()
+
+    @property
+    def whole(self) -> tuple[Whole, ...]:
+        """Why the root runs whole with this state; empty when it can be cut."""
+        return (*(Whole("moved", f"{name} leads where no unit is") for name in self.unowned), *self.stranded)
 
 
 def routes(graph: Graph, document: Mapping[str, Any]) -> Routes:
@@ -41,7 +49,8 @@ def routes(graph: Graph, document: Mapping[str, Any]) -> Routes:
     used = frozenset(name for way in ways for name in way.used)
     slices = _vanished(graph, ways)
     blocks, unowned = _blocks(graph, moves, slices)
-    return Routes(_together(graph, [move for move in moves if move.name in used]), slices, used, blocks, unowned)
+    together = _together(graph, [move for move in moves if move.name in used])
+    return Routes(together, slices, used, blocks, unowned, stranded(graph, document, slices))
 
 
 def replaced(graph: Graph, document: Mapping[str, Any], addresses: Iterable[str]) -> Mapping[str, tuple[str, ...]]:

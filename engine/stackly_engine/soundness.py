@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from stackly_engine.providers import ModuleProviders, passed
+from stackly_engine.providers import ModuleProviders
 from stackly_engine.remote_state import reads_itself
 from stackly_engine.source import Kind, Module, Node, Product, Whole, named_by
 
@@ -51,8 +51,6 @@ def _undeclared(root: Module) -> Iterator[Whole]:
 def _of_module(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
     module = modules[key]
     yield from module.whole
-    if key != ROOT:
-        yield from _own_providers(key, modules)
     for node in module.nodes.values():
         if node.kind is Kind.MODULE and _below(key, node.block.labels[0]) not in modules:
             yield _at(module, node, node.span.start, "invalid", f"{node.address} is not installed")
@@ -62,16 +60,6 @@ def _of_module(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
 
 def _below(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
-
-
-def _own_providers(key: str, modules: Mapping[str, Module]) -> Iterator[Whole]:
-    """Provider blocks of a called module; those that the caller passes are empty and stand for what is passed."""
-    parent, _, name = key.rpartition(".")
-    given = {inner for inner, _ in passed(modules[parent].nodes[f"module.{name}"].block)}
-    for node in modules[key].nodes.values():
-        if node.kind is Kind.PROVIDER and node.address.removeprefix("provider.") not in given:
-            detail = f"it configures {node.address} itself"
-            yield _at(modules[key], node, node.span.start, "legacy-provider-in-module", detail)
 
 
 def _outputs(node: Node, modules: Mapping[str, Module]) -> Iterator[Whole]:

@@ -69,7 +69,6 @@ def test_entries_of_calls_that_are_gone_are_left_out() -> None:
     [
         ({"": _CALL}, "invalid", "module.app is not installed", "main.tf", 1),
         ({"": _CALL, "app": "\n}"}, "syntax", "in module app: ", "app/main.tf", 2),
-        ({"": _CALL, "app": 'provider "aws" {}'}, "legacy-provider-in-module", "provider.aws", "app/main.tf", 1),
         ({"": _CALL, "app": 'action "a" "b" {}'}, "unsupported-block", "action", "app/main.tf", 1),
         ({"": _CALL + "locals {\n  x = module.app.o\n}", "app": ""}, "invalid", "no output o", "main.tf", 5),
         ({"": _CALL + 'locals {\n  x = module.app["k"].o\n}', "app": ""}, "invalid", "no output o", "main.tf", 5),
@@ -104,6 +103,19 @@ def test_an_empty_provider_block_that_is_passed_stands_for_it() -> None:
     found = tree({"": call, "app": app})
     assert found.whole == ()
     assert found.providers("app") == {"provider.aws"}
+
+
+def test_what_a_module_configures_itself_is_not_asked_of_the_root() -> None:
+    """Its own blocks serve it and what it calls; other aliases and what is passed come from outside."""
+    root = 'provider "aws" {}\nprovider "dns" {}\nmodule "plain" {\n  source = "./plain"\n}\n' + _CALL
+    app = 'provider "aws" {}\nresource "aws_a" "b" {}\nmodule "db" {\n  source = "./db"\n}\nresource "dns_a" "b" {}\n'
+    uses = 'resource "aws_a" "b" {}'
+    found = tree({"": root, "app": app, "app.db": uses, "plain": uses})
+    assert found.whole == ()
+    assert found.providers("app") == {"provider.dns"}
+    assert found.providers("app.db") == frozenset()
+    assert found.providers("plain") == {"provider.aws"}
+    assert [found.configures(key) for key in ("app", "app.db", "plain")] == [True, False, False]
 
 
 def test_json_is_fine_below_the_root_only() -> None:

@@ -121,3 +121,13 @@ def test_a_token_that_another_one_is_read_with_is_copied_too() -> None:
         "data.google_client_config.c", "data.google_service_account_access_token.t",
     }  # fmt: skip
     assert not graph.exports
+
+
+@pytest.mark.parametrize(("inside", "together"), [('provider "kubernetes" { token = var.token }\n', True), ("", False)])
+def test_a_token_for_a_module_with_its_own_provider_is_read_with_it(inside: str, together: bool) -> None:
+    """Handed over it would be recorded, and old the next time that only the module runs."""
+    root = 'data "aws_eks_cluster_auth" "t" { name = "c" }\nlocals { t = data.aws_eks_cluster_auth.t.token }\n'
+    root += 'module "app" {\n  source = "./app"\n  token  = local.t\n}\n'
+    graph = graph_of(root, app=inside + 'variable "token" {}\nresource "kubernetes_x" "y" {}\n')
+    assert (graph.owner[TOKEN] == graph.owner["module.app"]) is together
+    assert (TOKEN in graph.exports) is not together

@@ -68,7 +68,7 @@ def whole_reasons(source: UnitSource, known: Known | None = None) -> tuple[str, 
     """Why the root cannot be cut, in words; the second time with what is known of its state."""
     found = [_said(one.code, one.detail, one.file, one.line) for one in source.configuration.whole]
     if known is not None:
-        found += [f"invalid: {name} imports to what is not declared" for name in known.routes.unowned]
+        found += [_said(one.code, one.detail, one.file, one.line) for one in known.routes.whole]
     return tuple(dict.fromkeys(found))
 
 
