@@ -27,6 +27,10 @@ class Sizes:
     rounds: int
     few: int  # turns of what takes long
 
+    def goal(self, times: float) -> float | None:
+        """What is asked of a root of 500x20 says nothing about others."""
+        return times if self.large == (500, 20) else None
+
     @classmethod
     def quick(cls) -> "Sizes":
         return cls((24, 5), (100, 5), (10, 50, 100), 10, 1.0, 2, 1)
@@ -57,10 +61,10 @@ def large(sizes: Sizes, scratch: Path) -> None:
     root = Root(Shape.FAN_OUT, *sizes.large)
     say(f"{root} of {root.provider.name}")
     scenes = Scenes(root, scratch / "large")
-    say(f"  made by the engine, from nothing, in {scenes.made():.1f} s")
-    scenes.unchanged(sizes.few).tell("nothing changed, cached", least=200.0)
-    scenes.unchanged_cold(sizes.few).tell("nothing changed, read anew", least=30.0)
-    scenes.changed(sizes.few, root.leaf).tell("one leaf changed", least=100.0)
+    say(f"  made by the engine, from nothing, in {scenes.made().wall:.1f} s")
+    scenes.unchanged(sizes.few).tell("nothing changed, cached", least=sizes.goal(200.0))
+    scenes.unchanged_cold(sizes.few).tell("nothing changed, read anew", least=sizes.goal(30.0))
+    scenes.changed(sizes.few, root.leaf).tell("one leaf changed", least=sizes.goal(100.0))
     scenes.changed(sizes.few, 0).tell("first module changed, outputs equal")
     scenes.check()
 

@@ -44,10 +44,10 @@ def _measured(modules: int, rounds: int, scratch: Path) -> tuple[float, float, f
     cached, cold, leaf = [], [], []
     for _ in range(rounds):
         watched.take()
-        cached.append(engine.plan() - covered(watched.take()))
+        cached.append(engine.plan().wall - covered(watched.take()))
         scenes.write()
-        cold.append(engine.plan() - covered(watched.take()))
+        cold.append(engine.plan().wall - covered(watched.take()))
         scenes.write(root.leaf)
-        leaf.append(engine.apply() - covered(watched.take()))
+        leaf.append(engine.apply().wall - covered(watched.take()))
         engine.plan()
     return median(cached), median(cold), median(leaf)

@@ -5,38 +5,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.engine_roots import Root
-from bench.engine_sides import Pair
+from bench.engine_sides import Pair, Spent
 from bench.figures import median, say
 
 
 @dataclass
 class Figures:
-    """Seconds of both sides, by turn."""
+    """What both sides took, by turn."""
 
-    terraform: list[float] = field(default_factory=list)
-    engine: list[float] = field(default_factory=list)
+    terraform: list[Spent] = field(default_factory=list)
+    engine: list[Spent] = field(default_factory=list)
 
     @property
     def ratio(self) -> float:
         """How many times as fast the engine is: the median of the turns' own ratios."""
-        return median([one / two for one, two in zip(self.terraform, self.engine, strict=True)])
+        return median([one.wall / two.wall for one, two in zip(self.terraform, self.engine, strict=True)])
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same of processor time."""
+        return median([one.cpu / two.cpu for one, two in zip(self.terraform, self.engine, strict=True)])
 
     def tell(self, title: str, *, least: float | None = None) -> None:
         """One line; `least` is the ratio that is asked for."""
         goal = "" if least is None else f"   goal ≥ {least:.3g}x: {'met' if self.ratio >= least else 'MISSED'}"
+        theirs, ours = median([one.wall for one in self.terraform]), median([one.wall for one in self.engine])
         say(
-            f"  {title:<42} Terraform {median(self.terraform):8.3f} s   engine {median(self.engine):8.3f} s   "
-            f"{self.ratio:7.2f}x{goal}"
+            f"  {title:<40} Terraform {theirs:8.3f} s   engine {ours:8.3f} s   {self.ratio:7.2f}x   "
+            f"(processor {self.cpu_ratio:.2f}x){goal}"
         )
 
 
-def in_turns(rounds: int, terraform: Callable[[], float], engine: Callable[[], float]) -> Figures:
+def in_turns(rounds: int, terraform: Callable[[], Spent], engine: Callable[[], Spent]) -> Figures:
     """So many turns; who is first changes with each."""
     found = Figures()
     for turn in range(rounds):
         sides = [(found.terraform, terraform), (found.engine, engine)]
-        for seconds, measured in sides if turn % 2 == 0 else reversed(sides):
-            seconds.append(measured())
+        for found_by, measured in sides if turn % 2 == 0 else reversed(sides):
+            found_by.append(measured())
     return found
 
 
@@ -59,20 +65,20 @@ class Scenes:
         for folder in self.pair.folders:
             self.root.write(folder, self._revisions, f"writing {self._writings}")
 
-    def made(self) -> float:
-        """Make everything by the engine alone, and give Terraform the state; the engine's seconds."""
-        seconds = self.pair.engine.apply()
+    def made(self) -> Spent:
+        """Make everything by the engine alone, and give Terraform the state; what that took."""
+        took = self.pair.engine.apply()
         self.pair.share()
-        return seconds
+        return took
 
     def from_nothing(self, rounds: int, workers: int = 2) -> Figures:
         """Plan and apply of everything; both begin without a state."""
 
-        def terraform() -> float:
+        def terraform() -> Spent:
             self.pair.terraform.forget()
             return self.pair.terraform.apply()
 
-        def engine() -> float:
+        def engine() -> Spent:
             self.pair.engine.forget()
             return self.pair.engine.apply(workers)
 
@@ -86,7 +92,7 @@ class Scenes:
     def unchanged_cold(self, rounds: int) -> Figures:
         """Plan after a comment was changed: everything is read anew, nothing has to be done."""
 
-        def engine() -> float:
+        def engine() -> Spent:
             self.write()
             return self.pair.engine.plan()
 

@@ -1,6 +1,7 @@
 """The two sides of each ratio: whole-root Terraform as a person would type it, and the engine's command. Both on the same code."""
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -19,31 +20,45 @@ class BenchError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a command took: seconds of wall clock, and of processor time, its own children's too.
+
+    On a machine that does other things the second says more.
+    """
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.wall + other.wall, self.cpu + other.cpu)
+
+
+@dataclass(frozen=True)
 class Terraform:
-    """Terraform in a folder with a local state, initialized once. Times are seconds of wall clock.
+    """Terraform in a folder with a local state, initialized once.
 
     With `shown` an apply has a `show -json` of its plan, as all have that look at a plan before they apply it; `shows`
-    are the seconds of those.
+    is what those took.
     """
 
     folder: Path
     env: Mapping[str, str]
     shown: bool = False
-    shows: list[float] = field(default_factory=list)
+    shows: list[Spent] = field(default_factory=list)
 
     def init(self) -> None:
         run((tool(), "init", "-input=false"), self.folder, self.env)
 
-    def plan(self) -> float:
-        return _seconds((tool(), "plan", "-input=false", "-out=plan.bin"), self.folder, self.env)
+    def plan(self) -> Spent:
+        return spent((tool(), "plan", "-input=false", "-out=plan.bin"), self.folder, self.env)
 
-    def apply(self) -> float:
+    def apply(self) -> Spent:
         """Plan, perhaps show, and apply of that plan."""
         planned = self.plan()
         if self.shown:
-            self.shows.append(_seconds((tool(), "show", "-json", "plan.bin"), self.folder, self.env))
+            self.shows.append(spent((tool(), "show", "-json", "plan.bin"), self.folder, self.env))
             planned += self.shows[-1]
-        return planned + _seconds((tool(), "apply", "-input=false", "plan.bin"), self.folder, self.env)
+        return planned + spent((tool(), "apply", "-input=false", "plan.bin"), self.folder, self.env)
 
     def forget(self) -> None:
         """As if nothing had ever been applied; what was installed stays."""
@@ -72,18 +87,18 @@ class Engine:
         _remove(self.folder)
         self.init()
 
-    def plan(self) -> float:
+    def plan(self) -> Spent:
         return self._run("plan")
 
-    def apply(self, workers: int = 2) -> float:
+    def apply(self, workers: int = 2) -> Spent:
         return self._run("apply", "--yes", f"--workers={workers}")
 
-    def _run(self, command: str, *options: str) -> float:
+    def _run(self, command: str, *options: str) -> Spent:
         named = (f"--tool={self.tool}",) if self.tool else ()
         argv = (sys.executable, "-m", "stackly_engine", command, str(self.folder), *options, *named)
-        began = time.monotonic()
+        before = _now()
         self.said.append(run(argv, self.folder, self.env))
-        return time.monotonic() - began
+        return _since(before)
 
 
 @dataclass(frozen=True)
@@ -206,10 +221,21 @@ def _remove(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _seconds(argv: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> float:
-    began = time.monotonic()
+def spent(argv: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> Spent:
+    """What a command took; BenchError when it failed."""
+    before = _now()
     run(argv, folder, env)
-    return time.monotonic() - began
+    return _since(before)
+
+
+def _now() -> Spent:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)  # of those that have ended
+    return Spent(time.monotonic(), children.ru_utime + children.ru_stime)
+
+
+def _since(before: Spent) -> Spent:
+    now = _now()
+    return Spent(now.wall - before.wall, now.cpu - before.cpu)
 
 
 def _started(began: str, ended: str, arguments: str) -> Started:
