@@ -15,6 +15,7 @@ from stackly_engine.constraints import BadVersionError, Constraint, Version
 ENGINES = ("terraform", "tofu")
 _LABEL = re.compile(r"[A-Za-z]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LABEL_VALUE_MAX = 200
+_AHEAD = 4  # engines whose exact queues are served before anybody asked; each queue costs a worker a poller
 
 
 class WorkerStatus(StrEnum):
@@ -214,7 +215,10 @@ class Worker:
         own = f"{self.temporal_namespace}.w.{self.id}"
         if self.status is WorkerStatus.DRAINING or not self.schedulable:
             return (own,)
-        exact = (Selector(name, f"= {version}") for name, version in (e.split(" ", 1) for e in self.verified.engines))
+        exact = (
+            Selector(name, f"= {version}")
+            for name, version in (e.split(" ", 1) for e in self.verified.engines[:_AHEAD])
+        )
         always = (DEFAULT_SELECTOR, *exact)  # the first apply of an engine need not wait until its queue is served
         fitting = {each.hash for each in (*selectors, *always) if not each.missing(self.verified)}
         return (own, *(task_queue(self.temporal_namespace, hash_) for hash_ in sorted(fitting)))
