@@ -170,9 +170,10 @@ class Applying:
         return all(self._status[unit] is Applied.WAITING for unit in batch) and all(map(self._lets_go, needed))
 
     def _lets_go(self, needed: str) -> bool:
-        """Whether what needs this unit may go on. What is gone from the code only goes first, nobody reads anything of it:
+        """Whether what needs this unit may go on.
 
-        when it cannot be destroyed, since something uses it that is about to let it go, then that must still happen.
+        What is gone from the code only goes first, nobody reads anything of it: when it cannot be destroyed, since something
+        uses it that is about to let it go, then that must still happen.
         """
         return self._status[needed] in _GOOD or (needed == REMOVED_UNIT and self._status[needed] is Applied.FAILED)
 

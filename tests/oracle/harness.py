@@ -35,6 +35,15 @@ class Report:
     def good(self) -> bool:
         return not self.differences and not self.wrong
 
+    def figures(self) -> dict[str, int]:
+        """What this case adds to the oracle's summary."""
+        return {
+            "roots": 1, "runs by units": len(self.runs), "batches": sum(ran.batches for ran in self.runs),
+            "units skipped": sum(ran.skipped for ran in self.runs),
+            "states the same after a second whole apply": self.later, "roots refused by Terraform": bool(self.wrong),
+            "differences": len(self.differences),
+        }  # fmt: skip
+
     def __str__(self) -> str:
         return "\n".join([f"{self.name}: {len(self.differences)} differences", *self.differences, self.wrong])
 

@@ -151,6 +151,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("what is known of unknowns", "exports:from_planned_output", _export(refined=()), "known and unknown"),
     Mutation("depends_on is pending in a preview", "driving.chain:pending", always(frozenset()), "data sources that wait"),
     Mutation("pending through depends_on", "driving.pending:_depends_on", always(frozenset()), "data sources that wait"),
+    Mutation("pending behind modules", "driving.chain:pending", lambda _: lambda graph, tops: frozenset(tops), "data sources behind modules"),
+    Mutation("what cannot go holds nothing up", "applying:Applying._lets_go", lambda _: lambda self, needed: self._status[needed] in {"applied", "dropped", "skipped"}, "an update fails before what it lets go"),
     Mutation("plans that stand in are not applied", "driving.chain:Piece.stands_in", instead(False), "chain of modules"),
     Mutation("deferred what depends on an unknown", "driving.chain:_Attempt.consumed", always({}), "count of an unknown"),
     Mutation("fingerprint: code", "fingerprints:_Reader._code", always({}), "chain of modules"),

@@ -71,7 +71,7 @@ class World:
 
     def terraform(self, *arguments: str) -> Done:
         done = subprocess.run(
-            ["terraform", *arguments], cwd=self.folder, env=dict(self.environment), capture_output=True, text=True,
+            [TOOL.path, *arguments], cwd=self.folder, env=dict(self.environment), capture_output=True, text=True,
             check=False,
         )  # fmt: skip
         return Done(done.returncode, done.stdout + done.stderr)
@@ -187,4 +187,4 @@ def world(folder: Path, *, cloud: bool) -> Iterator[World]:
         yield World(folder / "root", {**plain, **found}, made)
 
 
-TOOL = find("terraform")
+TOOL = find(os.environ.get("ORACLE_TOOL", "terraform"))  # tofu too
