@@ -120,7 +120,8 @@ def find(name: str = "") -> Tool:
         path = shutil.which(candidate)
         if path is not None:
             return _asked(path)
-    raise ToolError(f"{name or 'neither terraform nor tofu'} is not on PATH; say which one with --tool PATH")
+    missing = f"{name} is not there" if name else "neither terraform nor tofu is on PATH"
+    raise ToolError(f"{missing}; say which one with --tool PATH")
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:
