@@ -170,6 +170,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("coupling (i): both destroyed", "coupling:_reasons", _reasons("depends on it and"), f"{_COMBINED}none"),
     Mutation("coupling (ii): destroyed after an update", "coupling:_reasons", _reasons("but only after"), f"{_COMBINED}both"),
     Mutation("coupling (iii): the new one first", "coupling:_reasons", _reasons("must come first"), f"{_COMBINED}y"),
+    Mutation("what is gone is always applied", "driving.carrying:REMOVED", instead("nothing"), "data sources go"),
     Mutation("dependencies are restored", "driving.state:settled", lambda _: lambda document, _: dict(document), "a chain goes"),
     Mutation("create_before_destroy is restored", "driving.known:dependencies", instead(_literal_only), f"{_COMBINED}y"),
     Mutation("what is gone runs first", "deciding:Facts.upstream", instead(property(lambda self: {**self.graph.upstream, **({"removed": frozenset()} if self.removed else {})})), "a former user is updated"),

@@ -10,7 +10,7 @@ from typing import Any
 from stackly_engine.addresses import top
 from stackly_engine.applying import Applied, Applying, Left, Step
 from stackly_engine.coverage import Finding, uncovered
-from stackly_engine.cutting import Cut, cut
+from stackly_engine.cutting import REMOVED, Cut, cut
 from stackly_engine.driving import state
 from stackly_engine.driving.chain import Chain, Piece
 from stackly_engine.driving.known import Known
@@ -119,7 +119,8 @@ class Apply:
             findings = uncovered(approved.document, plan.document, generated=plan.cut.prefix)
             if findings:
                 return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)
-        if _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
+        # a data source that is gone from the code is in no plan, and only an apply takes it out of the state
+        if REMOVED not in units and _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
         self.begun.add(units)
         done = self.known.hands.apply(plan, len(self.running))
@@ -168,9 +169,11 @@ class Apply:
 
 def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     """Put a batch's state into the stack's, durable before anything is said about it."""
-    document = state.merged(known.document, state.share(known, units), left)
+    share = state.share(known, units)
+    document = state.merged(known.document, share, left)
     known.document = state.tidied(known.graph, state.settled(document, known.dependencies))
-    known.slices = state.digests(known.document)
+    others = {top: digest for top, digest in known.slices.items() if top not in share.tops}
+    known.slices = others | state.digests(known.document, share.tops)
     known.hands.keep(known.document)
 
 

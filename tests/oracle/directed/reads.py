@@ -79,9 +79,13 @@ _BEHIND = merged(
     {"remote.tfstate.json": REMOTE},
 )  # fmt: skip
 
+_DATA_GOES = merged(root(call("a", "box", **{"in": '"1"'}) + _REMOTE_DATA % "" + call("r", "reader"), box=BOX, reader=_READER),
+                    {"remote.tfstate.json": REMOTE})  # fmt: skip
 CASES: list[Case] = [
     case("data sources that wait", "§4 pending", _WAITING, edited(_WAITING, '"1"', '"2"'),
          merged(edited(_WAITING, '"m"', '"n"'))),
+    case("data sources go", "§9 units gone from the code", _DATA_GOES, {**_DATA_GOES, "main.tf": str(_DATA_GOES["main.tf"]).partition('module "r"')[0].replace('"1"', '"2"')},
+         {**_DATA_GOES, "main.tf": call("a", "box", **{"in": '"3"'})}),
     case("data sources behind modules", "engine-facts §5", _BEHIND, edited(_BEHIND, '"1"', '"2"')),
     case("data sources of the cloud", "§5 an apply counter", _FOUND, edited(_FOUND, 'force = "1"', 'force = "2"'), _MORE),
     case("data sources of checks", "§11 a data inside a check", _CHECKED, edited(_CHECKED, "size = 1", "size = 2")),
