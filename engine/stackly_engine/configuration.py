@@ -87,9 +87,12 @@ class Configuration:
 
     def ephemeral_outputs(self, key: str) -> frozenset[str]:
         """The outputs of a called module whose values last no longer than a run."""
-        module = self.modules.get(key)
-        nodes = module.nodes.values() if module is not None else ()
-        return frozenset(node.block.labels[0] for node in nodes if node.kind is Kind.OUTPUT and _ephemeral(node))
+        return self._ephemeral_outputs.get(key, frozenset())
+
+    @cached_property
+    def _ephemeral_outputs(self) -> Mapping[str, frozenset[str]]:
+        found = {id(module): _ephemeral_outputs(module) for module in self.modules.values()}
+        return {key: found[id(module)] for key, module in self.modules.items()}
 
     @cached_property
     def _about(self) -> Mapping[str, ModuleProviders]:
@@ -168,6 +171,11 @@ def configure(
 def _reached(entries: Mapping[str, Call]) -> Iterator[tuple[str, Call]]:
     """Callers before what they call: a stale entry below a call that is gone is then never reached."""
     yield from sorted(entries.items(), key=lambda entry: (entry[0].count(".") if entry[0] else -1, entry[0]))
+
+
+def _ephemeral_outputs(module: Module) -> frozenset[str]:
+    nodes = module.nodes.values()
+    return frozenset(node.block.labels[0] for node in nodes if node.kind is Kind.OUTPUT and _ephemeral(node))
 
 
 def _ephemeral(node: Node) -> bool:
