@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
-from stackly_worker.runner import limits, plugin_cache, terraform, units, units_apply, units_bundle, units_folder, variables, worktree
+from stackly_worker.runner import (
+    limits,
+    plugin_cache,
+    terraform,
+    units,
+    units_apply,
+    units_bundle,
+    units_folder,
+    variables,
+    worktree,
+)
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -199,6 +209,7 @@ class Batch:
         desk = self._desk(session, environment)
         made = await units.plan(desk, self.spec.hash_key, self.spec.secrets, self.spec.replace)
         result = self._result_of(made.projected.to_bytes(), PlanBundle(made.bundle, self._lock, made.secrets), report)
+        result = replace(result, record_generations=made.generations)
         await insist(lambda: self._submit(session, result), self.clock)
         summary = made.projected.summary
         counts = {"add": summary.add, "change": summary.change, "remove": summary.destroy, "import": summary.import_}

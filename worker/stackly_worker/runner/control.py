@@ -178,6 +178,7 @@ class RunnerPlane:
             plan_sha256=sha256(plan.bundle).hexdigest(),
             has_changes=not projected(plan.projected).empty,
             whole_reasons=plan.whole_reasons,
+            record_generations=plan.record_generations,
         )
         with translated():
             parts = streams.plan_parts(header, plan.projected, plan.bundle)

@@ -93,6 +93,7 @@ class PlanResult:
     state_serial: int | None
     left_out: tuple[str, ...] = ()
     whole_reasons: tuple[str, ...] = ()  # why a root that was to be cut was planned whole
+    record_generations: int = 0  # of a plan by units: the sum over all records that it was made from
 
 
 @dataclass(frozen=True)

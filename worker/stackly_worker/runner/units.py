@@ -43,6 +43,7 @@ class ChainPlan:
     projected: ProjectedChain
     bundle: bytes
     secrets: tuple[str, ...]
+    generations: int  # the sum over all records that it was made from
 
 
 @dataclass
@@ -135,7 +136,7 @@ def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secret
     projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
     bundle = ChainBundle.of(on, chain).pack()
     chain.close(known.hands)
-    return ChainPlan(projected, bundle, tuple(sorted(hidden)))
+    return ChainPlan(projected, bundle, tuple(sorted(hidden)), sum(on.generations.values()))
 
 
 def _told(chain: Chain) -> str:
