@@ -14,10 +14,11 @@ from stackly_engine.merging import Written
 from stackly_engine.source import Kind
 
 
-def digests(document: Mapping[str, Any]) -> dict[str, str]:
-    """Top address → digest of its slice."""
+def digests(document: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, str]:
+    """Top address → digest of its slice, of all that the document has or only of these."""
     _, parts = slices.split_by_top(document)
-    return {top: slices.digest(slices.slice_bytes(part)) for top, part in parts.items()}
+    chosen = parts if only is None else parts.keys() & only
+    return {top: slices.digest(slices.slice_bytes(parts[top])) for top in sorted(chosen)}
 
 
 def tops(known: Known, units: Iterable[str]) -> frozenset[str]:
