@@ -1,5 +1,6 @@
 """Roots that read their own state back: their outputs would be inputs of the very run that changes them."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from stackly_engine.literals import pairs, plain, word
@@ -13,6 +14,8 @@ _IDENTITY = frozenset({
     "address", "bucket", "conn_str", "container_name", "key", "organization", "path", "prefix", "schema_name",
     "secret_suffix", "storage_account_name",
 })  # fmt: skip
+# `${…}` with strings and one level of braces inside.
+_INSERTED = re.compile(r'\$\{(?:[^{}"]|"[^"]*"|\{[^{}]*\})*\}')
 _HERE = ("${path.module}/", "${path.root}/", "${path.cwd}/", "./")
 
 
@@ -24,7 +27,7 @@ def reads_itself(modules: Mapping[str, Module]) -> Iterator[Whole]:
             if _remote_state(node) and word(node.block.attributes.get("backend")) == own_type:
                 other = _read(node.block, own_type)
                 common = own.keys() & other.keys()
-                if common and all(own[name] == other[name] for name in common):
+                if common and all(_may_be(other[name], own[name]) for name in common):
                     line = modules[key].files[node.block.file].line(node.span.start)
                     yield Whole("own-remote-state", f"{node.address} is this root's own state", node.block.file, line)
 
@@ -50,10 +53,17 @@ def _read(data: Block, backend: str) -> Mapping[str, str]:
 
 
 def _identity(backend: str, written: Mapping[str, str]) -> Mapping[str, str]:
-    """The identifying settings that are literal."""
+    """The identifying settings that are text; a backend's own has no templates."""
     texts = {_LOCAL: {"path": f'"{_LOCAL_PATH}"'}}.get(backend, {}) | {**written}
-    found = {name: _path(plain(text)) for name, text in texts.items() if name in _IDENTITY and text.startswith('"')}
-    return {name: text for name, text in found.items() if "${" not in text and "%{" not in text}
+    return {name: _path(plain(text)) for name, text in texts.items() if name in _IDENTITY and text.startswith('"')}
+
+
+def _may_be(template: str, text: str) -> bool:
+    """Whether a template can come to a text: what is inserted may be anything, what is written out stays."""
+    parts = _INSERTED.split(template)
+    if any("${" in part or "%{" in part for part in parts):
+        return True
+    return re.fullmatch(".*".join(map(re.escape, parts)), text, re.DOTALL) is not None
 
 
 def _path(text: str) -> str:
