@@ -20,6 +20,7 @@ from bench.figures import median, say
 
 MIRROR, MOTO = "STACKLY_BENCH_MIRROR", "STACKLY_BENCH_MOTO"
 _DELAY = 0.2
+_REGIONS = ("eu-central-1", "eu-west-1", "us-east-1", "us-west-2")
 _RESOURCES = 3
 _CHANGED = range(3, 8)  # five modules of the chain, one after another
 
@@ -36,7 +37,7 @@ def test_provider(modules: int, start_seconds: float, rounds: int, scratch: Path
     with reattached(Cloud(scratch / "quick.db")) as env:
         say(f"the test provider, {_DELAY * 1000:.0f} ms each operation, from nothing")
         root = Root(Shape.FAN_OUT, 40, 5, _testcloud(REQUIRED, _DELAY))
-        scenes = Scenes(root, scratch / "delay", Pair.at(scratch / "delay", env))
+        scenes = Scenes(root, scratch / "delay", Pair.at(scratch / "delay", (env, env)))
         one, two = scenes.from_nothing(rounds, 1), scenes.from_nothing(rounds, 2)
         one.tell(f"{root}, one worker", least=1.0)
         two.tell(f"{root}, two workers")
@@ -67,18 +68,23 @@ def aws(modules: int, rounds: int, scratch: Path) -> None:
 
 def _heavy(root: Root, env: Mapping[str, str], rounds: int, scratch: Path) -> None:
     watched = Watched.at(scratch / "watched")
-    scenes = Scenes(root, scratch / "root", Pair.at(scratch / "root", env, watched.program, shown=True))
+    scenes = Scenes(root, scratch / "root", Pair.at(scratch / "root", _apart(env, 0), watched.program, shown=True))
     scenes.from_nothing(rounds).tell(f"{root}, from nothing", least=1 / 1.1)
     _expected(scenes)
     _no_operation(scenes, watched)
     scenes.changed(rounds, *_CHANGED).tell(f"{root}, a chain of five changed", least=1 / 1.1)
     _expected(scenes)
-    single = Scenes(replace(root, modules=1), scratch / "one", Pair.at(scratch / "one", env, shown=True))
+    single = Scenes(replace(root, modules=1), scratch / "one", Pair.at(scratch / "one", _apart(env, 2), shown=True))
     single.made()
     _leaf(scenes, single, rounds).tell("one leaf, beside a root of one module", least=1 / 1.15)
     shows = scenes.pair.terraform.shows + single.pair.terraform.shows
     say(f"  (Terraform: plan, show -json, apply; of that show -json {median([one.wall for one in shows]):.3f} s)")
     scenes.check()
+
+
+def _apart(env: Mapping[str, str], first: int) -> tuple[dict[str, str], dict[str, str]]:
+    """A region for each side: topics of one name in one region are one topic, and each would find the other's changes."""
+    return {**env, "AWS_REGION": _REGIONS[first]}, {**env, "AWS_REGION": _REGIONS[first + 1]}
 
 
 def _no_operation(scenes: Scenes, watched: Watched) -> None:
@@ -135,7 +141,7 @@ def _aws(endpoint: str) -> Provider:
         name="aws_sns_topic",
         required='terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n',
         configuration=(
-            'provider "aws" {\n  region = "eu-central-1"\n  access_key = "bench"\n  secret_key = "bench"\n'
+            'provider "aws" {\n  access_key = "bench"\n  secret_key = "bench"\n'
             "  skip_credentials_validation = true\n  skip_requesting_account_id = true\n  skip_metadata_api_check = true\n"
             f'  endpoints {{\n    sns = "{endpoint}"\n  }}\n}}\n'
         ),

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,13 +154,18 @@ class Pair:
 
     @classmethod
     def at(
-        cls, folder: Path, more: Mapping[str, str] | None = None, program: Path | None = None, *, shown: bool = False
+        cls,
+        folder: Path,
+        more: Sequence[Mapping[str, str]] = ({}, {}),
+        program: Path | None = None,
+        *,
+        shown: bool = False,
     ) -> "Pair":
-        """Empty folders; `more` is added to their environment, `program` is what the engine takes for Terraform."""
-        env = environment(folder, more or {})
+        """Empty folders; `more` is added to the environment of each, `program` is what the engine takes for Terraform."""
+        alone, cut = (environment(folder, added) for added in more)
         for name in ("alone", "cut"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        return cls(Terraform(folder / "alone", env, shown), Engine(folder / "cut", env, program))
+        return cls(Terraform(folder / "alone", alone, shown), Engine(folder / "cut", cut, program))
 
     @property
     def folders(self) -> tuple[Path, Path]:
