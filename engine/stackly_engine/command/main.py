@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = _command(commands, "graph", "units, edges and waves of a root", graph)
-    one.add_argument("--format", choices=("text", "dot", "json"), default="text")
+    one.add_argument("--format", choices=("text", "dot", "svg", "json"), default="text")
     _command(commands, "cut", "the cut root of units, as Terraform would see it", cut).add_argument("units", nargs="+")
     asked = _command(commands, "why", "whether each unit would run, and why", why)
     asked.add_argument("units", nargs="*")

@@ -1,9 +1,9 @@
-"""What the command prints: units, reasons, changes by unit; and the graph as text, DOT or JSON."""
+"""What the command prints: units, reasons, changes by unit; and the graph as text, DOT, SVG or JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from stackly_engine import mangling
+from stackly_engine import drawing, mangling
 from stackly_engine.cutting import cut
 from stackly_engine.driving.carrying import Ended, Fate
 from stackly_engine.driving.chain import Chain, Piece
@@ -18,7 +18,9 @@ _SIGNS = {
 
 
 def graph(of: Graph, form: str) -> str:
-    """Waves of units with what each needs; `dot` for Graphviz, `json` for programs."""
+    """Waves of units with what each needs; `dot` for Graphviz, `svg` as a picture, `json` for programs."""
+    if form == "svg":
+        return drawing.svg(of.upstream, about={name: unit.members for name, unit in of.units.items()})
     if form == "json":
         units = {
             name: {"members": list(unit.members), "needs": sorted(of.upstream[name])} for name, unit in of.units.items()

@@ -38,6 +38,7 @@ def test_modules_in_a_circle_are_one_unit(make: Make) -> None:
         two=TWO_WAYS,
     )
     assert "together: module.a, module.b" in engine("graph").stdout
+    assert "<title>module.a\nmodule.a\nmodule.b</title>" in engine("graph", "--format", "svg").stdout
     engine("apply", "--yes")
     assert engine.in_sync()
     assert engine.runs() == set()
