@@ -50,17 +50,19 @@ def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str
 
 
 def tidied(graph: Graph, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without results of checks in modules and resources that neither the code nor the state has any more."""
+    """The document without results of checks of what neither the code nor the state has any more."""
     present = {slices.top_of(resource) for resource in document.get("resources") or []} | graph.owner.keys()
+    present |= graph.configuration.root.nodes.keys()
     results = document.get(merging.CHECKS) or []
-    return {**document, merging.CHECKS: [one for one in results if _top_of(one) in {None, *present}] or None}
+    return {**document, merging.CHECKS: [one for one in results if _subject(one) in present] or None}
 
 
-def _top_of(result: Mapping[str, Any]) -> str | None:
-    """The top address that a result of a check is about; None for what belongs to the root itself."""
-    top = instances.parse(str(result.get("config_addr") or ""))[:1]
+def _subject(result: Mapping[str, Any]) -> str:
+    """What a result of a check is about: a module or resource by its top address, else a node of the root."""
+    address = str(result.get("config_addr") or "")
+    top = instances.parse(address)[:1]
     inside = bool(top) and (top[0].name.startswith("module.") or result.get("object_kind") == "resource")
-    return top[0].name if inside else None
+    return top[0].name if inside else address
 
 
 def declared(graph: Graph, units: Collection[str]) -> frozenset[str]:

@@ -152,6 +152,9 @@ _CHECKS = root(call("a", "checks", **{"in": '"1"'}) + data("r", "input = module.
                checks='variable "in" {}\ncheck "c" {\n  assert {\n    condition     = var.in != ""\n    error_message = "no"\n  }\n}\n'
                'output "out" { value = var.in }\n')  # fmt: skip
 
+_CHECK = 'check "c" {\n  assert {\n    condition     = module.a.out != "x"\n    error_message = "no"\n  }\n}\n'
+_CHECK_GOES = root(call("a", "box", **{"in": '"1"'}) + call("b", "box", **{"in": '"2"'}) + _CHECK, box=BOX)
+
 CASES: list[Case] = [
     case("chain of modules", "§3 edges", _CHAIN, edited(_CHAIN, '"1"', '"2"'), edited(_CHAIN, "module.b.out", "module.b.id")),
     case("through locals and variables", "§3 edges pass through locals", _LOCALS, edited(_LOCALS, '"dev"', '"prod"')),
@@ -167,6 +170,7 @@ CASES: list[Case] = [
     case("names that nearly collide", "§4 generated names", _NAMES, edited(_NAMES, '"3"', '"5"')),
     case("conditions and checks", "§10 validations belong to outputs", _CONDITIONS, edited(_CONDITIONS, '"good"', '"bad"'),
          edited(_CONDITIONS, '"1"', '"2"')),
+    case("a check goes", "§11 check_results", _CHECK_GOES, edited(edited(_CHECK_GOES, _CHECK, ""), '"2"', '"3"'), _CHECK_GOES),
     case("a module of checks alone", "§11 check_results", _CHECKS,
          edited(_CHECKS, "module.a.out", "module.b.out")
          | {"main.tf": str(_CHECKS["main.tf"]).replace('"a"', '"b"').replace("module.a.out", "module.b.out").replace('"1"', '"2"')}),
