@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from stackly_engine import ordering
 from stackly_engine.configuration import Configuration
-from stackly_engine.copying import handed_to
+from stackly_engine.copying import handed_to, made_by_modules
 from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Read, Use
 from stackly_engine.impure import impurities
 from stackly_engine.source import REAL, Kind, Node
@@ -94,6 +94,7 @@ def _forced(configuration: Configuration, edges: Edges) -> Iterator[frozenset[st
     # a token that provider blocks inside of a module may use is never recorded
     calls = (address for address, node in edges.nodes.items() if node.kind is Kind.MODULE)
     yield from handed_to(edges, (one for one in calls if configuration.configures(one.removeprefix("module."))))
+    yield from made_by_modules(configuration, edges)
     # provider blocks are evaluated anew by each command anyway, so that nothing rests on their value being one
     for address, readers in edges.users(frozenset({Kind.LOCAL, Kind.VARIABLE})).items():
         if edges.nodes[address].kind is Kind.LOCAL and _is_impure(edges.nodes[address]):

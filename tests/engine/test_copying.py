@@ -131,3 +131,25 @@ def test_a_token_for_a_module_with_its_own_provider_is_read_with_it(inside: str,
     graph = graph_of(root, app=inside + 'variable "token" {}\nresource "kubernetes_x" "y" {}\n')
     assert (graph.owner[TOKEN] == graph.owner["module.app"]) is together
     assert (TOKEN in graph.exports) is not together
+
+
+@pytest.mark.parametrize("read", ["module.eks.token", "local.token", "module.eks.inner", "module.eks"])
+def test_a_token_that_a_module_makes_is_read_with_those_who_need_it(read: str) -> None:
+    """▲ Handed over it would be out of date."""
+    eks = (
+        'resource "aws_eks_cluster" "c" {}\ndata "aws_eks_cluster_auth" "t" { name = aws_eks_cluster.c.name }\n'
+        'locals {\n  token = data.aws_eks_cluster_auth.t.token\n}\noutput "token" { value = local.token }\n'
+        'module "in" { source = "./in" }\noutput "inner" { value = module.in.t }\noutput "name" { value = 1 }\n'
+    )
+    inner = 'data "google_client_config" "c" {}\noutput "t" { value = data.google_client_config.c.access_token }\n'
+    code = (
+        'module "eks" { source = "./eks" }\nmodule "app" { source = "./app" }\n'
+        'module "by_name" {\n  source = "./plain"\n  in = module.eks.name\n}\n'
+        f'locals {{\n  token = module.eks.token\n}}\nprovider "kubernetes" {{ token = {read} }}\n'
+    )
+    modules = {"eks": eks, "app": MODULES["app"], "plain": 'variable "in" {}\n', "eks.in": inner}
+    graph = graph_of(code, **modules)
+    assert graph.units["module.app"].members == ("module.app", "module.eks")
+    assert graph.units["module.by_name"].members == ("module.by_name",)
+    only_name = graph_of(code.replace(f"token = {read} }}", "token = module.eks.name }"), **modules)
+    assert only_name.units["module.app"].members == ("module.app",)

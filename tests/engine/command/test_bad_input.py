@@ -1,11 +1,14 @@
 """Bad code, odd values and wrong variables: what a user of the command is told, in whose words."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.command.asking import CHAIN, MODULE, Asked, asked, call
+from provider.cloud import Cloud
+from provider.serving import REQUIRED, installed
 
 Make = Callable[..., Asked]
 
@@ -110,6 +113,24 @@ def test_a_provider_that_nobody_has_is_told_by_terraform(make: Make) -> None:
     )
     engine.root.write({".terraform.lock.hcl": "# nothing\n"})
     assert "local/x" in engine("plan", code=1).stderr
+
+
+def test_a_lock_file_without_the_provider_is_completed_and_a_wrong_one_told(tmp_path: Path) -> None:
+    code = REQUIRED + 'resource "testcloud_thing" "t" {\n  name = "t"\n}\n' + CHAIN
+    environment = installed(tmp_path / "cloud", Cloud(tmp_path / "cloud.db"))
+    engine = asked(tmp_path / "root", {"main.tf": code, "m/main.tf": MODULE}, **environment)
+    engine("apply", "--yes")
+    lock = engine.folder / ".terraform.lock.hcl"
+    whole = lock.read_text()
+    lock.write_text("# nothing\n")
+    assert engine.runs() == set()
+    assert "local/testcloud" in lock.read_text()
+    lock.write_text(re.sub(r'"h1:[^"]*"', '"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="', whole))
+    said = engine("plan", code=1).stderr
+    assert "local/testcloud" in said
+    assert "checksum" in said
+    lock.unlink()
+    assert engine.runs() == set()
 
 
 def test_a_root_without_code(make: Make) -> None:

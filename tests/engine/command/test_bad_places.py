@@ -190,6 +190,13 @@ def test_what_steers_plain_terraform_and_not_this_command_is_said(engine: Asked)
     assert "TF_DATA_DIR is set" in engine("plan", code=1, env={"TF_DATA_DIR": "elsewhere"}).stderr
 
 
+@pytest.mark.skipif(shutil.which("tofu") is None, reason="no tofu on PATH")
+def test_opentofu_is_used_when_it_is_asked_for(engine: Asked) -> None:
+    engine("apply", "--yes", "--tool", "tofu")
+    assert "0 batches" in engine("plan", "--tool", "tofu").stdout
+    assert engine.runs() == ALL  # of another product: everything is planned once
+
+
 def test_without_a_tool(engine: Asked) -> None:
     assert "neither terraform nor tofu is on PATH" in engine("plan", code=1, env={"PATH": "/nowhere"}).stderr
     assert "/nowhere/tofu is not there" in engine("plan", "--tool", "/nowhere/tofu", code=1).stderr
