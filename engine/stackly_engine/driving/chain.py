@@ -230,6 +230,8 @@ class _Attempt:
         """Join what must be destroyed in one order; True when that is new."""
         known = self.known
         plans = {piece.units: piece.document for piece in self.pieces if piece.planned is not None}
+        if not any(_destroys(plan) for plan in plans.values()):
+            return False  # and Terraform's graph of the whole root is not asked for
         owner = {unit: piece.units for piece in self.pieces for unit in piece.units}
         found = coupled(known.graph, plans, known.document, known.dependencies, known.routes.slices)
         apart = [one for one in found if owner.get(one.first, one.first) != owner.get(one.second, one.second)]
@@ -260,3 +262,7 @@ class _Attempt:
     def chain(self) -> Chain:
         joined = self.joined
         return Chain(tuple(self.pieces), self.planning.outcome(), self.errors, tuple(joined.couples), joined.expected)
+
+
+def _destroys(plan: Mapping[str, Any]) -> bool:
+    return any("delete" in change["change"]["actions"] for change in plan.get("resource_changes") or [])
