@@ -5,14 +5,12 @@ from pathlib import Path
 import pytest
 
 from oracle.conftest import Tell
-from oracle.directed.corpus import CORPUS, QUICK
+from oracle.directed.corpus import CORPUS, MODULES, QUICK
 from oracle.harness import hold
 
 
 def test_names_are_told_once() -> None:
-    from oracle.directed import edges, forms, moves, orders, providers, reads, troubles, values
-
-    written = sum(len(one.CASES) for one in (edges, values, reads, orders, moves, providers, forms, troubles))
+    written = sum(len(one.CASES) for one in MODULES)
     assert written == len(CORPUS)
     assert set(QUICK) <= CORPUS.keys()
 
