@@ -11,6 +11,7 @@ from stackly_engine.syntax import Block
 _FUNCTIONS = "timestamp|plantimestamp|uuid|bcrypt"
 _GAP = r"(?:\s|/\*.*?\*/|(?:#|//)[^\n]*\n)*"
 _CALL = re.compile(rf"\b({_FUNCTIONS}){_GAP}\(", re.DOTALL)
+_COMMENT = re.compile(r"^[^\S\n]*(?:#|//).*$", re.MULTILINE)
 # Files that are no part of the source: nobody knows when they change.
 _READERS = r"file|fileexists|filebase64|filemd5|filesha1|filesha256|filesha512|filebase64sha256|filebase64sha512"
 READERS = rf"(?:{_READERS}|templatefile)"
@@ -79,13 +80,18 @@ def texts(node: Node) -> Iterator[str]:
 
 
 def _impurities(node: Node) -> Iterator[str]:
-    for text in texts(node):
+    for text in map(_uncommented, texts(node)):
         for call in _CALL.finditer(text):
             yield f"{call.group(1)}()"
         for call in _OUTSIDE.finditer(text):
             yield f'{call.group(1)}("{call.group(2)}")'
     if node.kind is Kind.RESOURCE and node.block.labels[0] in _CLOCKS:
         yield node.address
+
+
+def _uncommented(text: str) -> str:
+    """Without the lines that are comments; as it is beside what has lines that may begin like one (heredoc, `/*`)."""
+    return text if "<<" in text or "/*" in text else _COMMENT.sub("", text)
 
 
 def _data(nodes: Iterable[Node]) -> Iterator[tuple[str, ...]]:

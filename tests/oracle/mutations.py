@@ -182,7 +182,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("results of checks", "merging:_results", always(None), "conditions and checks"),
     Mutation("results of checks that are gone", "driving.state:tidied", lambda _: lambda graph, document: dict(document), "a module of checks alone"),
     Mutation("data inside of checks wait", "graph:_inside_checks", always({}), "data sources of checks"),
-    Mutation("what runs whole: module's own providers", "soundness:_own_providers", always(()), "a module with its own provider"),
+    Mutation("what runs whole: a provider no longer used", "moves:stranded", always(()), "nothing of a provider is left in a module"),
     Mutation("what runs whole: the root's files", "soundness:_of_root", always(()), "JSON in the root"),
     Mutation("what runs whole: its own state", "soundness:reads_itself", always(()), "its own state"),
 )  # fmt: skip
