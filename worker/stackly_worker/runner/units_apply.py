@@ -105,6 +105,7 @@ class Carrying:
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         data = slices.document_bytes(self.known.document)
         await asyncio.to_thread(write_atomically, folder / WHOLE, data)
+        place.state.unlink(missing_ok=True)  # the control plane has it, and nothing writes there: versions go to `kept`
         dependencies = await asyncio.to_thread(lambda: self.known.dependencies)
         return WholeState(
             document=self.known.document, folder=folder, place=place, plane=session.plane, clock=session.clock,

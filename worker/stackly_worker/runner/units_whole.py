@@ -90,23 +90,23 @@ class WholeState:
         self._news.set()
 
     def end(self) -> None:
-        """No batch lives any more: what is being sent is sent, nothing else is begun."""
+        """No batch lives any more: what there is is sent, once."""
         self._ended = True
         self._news.set()
 
     async def run(self) -> None:
         """Until `end`: make and send. What is refused is kept in quarantine there, and in the place here."""
-        while True:
-            await self._news.wait()
-            if self._ended:
-                return
-            await self.clock.sleep(_LINGER)
-            self._news.clear()
-            if self._moved:
-                await self._make()
-            if self.last is not None and self.last.serial > self._accepted and not await self._send(self.last):
-                self._news.set()
-                await self.clock.sleep(_RETRY)
+        try:
+            while not self._ended:
+                await self._news.wait()
+                await self.clock.sleep(_LINGER)
+                self._news.clear()
+                await self._look()
+        except (OSError, ValueError) as error:  # a full disk, a defect: nobody may wait for this, nothing new is begun
+            self.stray.append(f"the state could not be put together: {error}")
+            self.refused = True
+            async with self._sent:
+                self._sent.notify_all()
 
     async def accepted(self) -> None:
         """Return when the control plane has all that was taken in; NotTakenError when it refuses it."""
@@ -124,6 +124,13 @@ class WholeState:
         if version is not None and version.serial > self._accepted:
             await insist(lambda: self._sent_once(version, final=True), self.clock)
         return version
+
+    async def _look(self) -> None:
+        if self._moved:
+            await self._make()
+        if self.last is not None and self.last.serial > self._accepted and not await self._send(self.last):
+            self._news.set()
+            await self.clock.sleep(_RETRY)
 
     async def _make(self) -> None:
         """A version of what is known now, durable in the place."""
