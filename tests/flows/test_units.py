@@ -31,6 +31,7 @@ async def test_the_cost_follows_the_change(job: Job, tmp_path: Path) -> None:
     run = await job.applied(await job.confirmed(await job.pushed(ledger)))
     units = {one.unit: one for one in (await run.plan).units}
     assert {name for name, one in units.items() if one.run} == {*(f"module.m{n}" for n in range(12)), "outputs"}
+    assert len({one.batch for one in units.values()}) > 1, "all of it was one batch"
     ledger.each_once()
     await whole(job, ledger, tmp_path / "first")
     again = await job.run_of(ledger.stack, await job.push({**ledger.tree(), "code/README.md": "read me"}))

@@ -122,6 +122,42 @@ async def test_what_reads_equal_values_is_dropped_and_stays_known(make_batch: Ma
     assert all(row.record for row in plane.records.values())
 
 
+REPLACED = """
+variable "word" {}
+resource "terraform_data" "x" {
+  input            = "the same"
+  triggers_replace = var.word
+}
+output "same" {
+  value = terraform_data.x.output
+}
+"""
+READS = """
+module "a" {
+  source = "./replaced"
+  word   = "first"
+}
+module "b" {
+  source = "./replaced"
+  word   = module.a.same
+}
+"""
+
+
+async def test_what_was_planned_for_nothing_is_dropped_and_stays_known(make_batch: Make, apart: None) -> None:
+    """An output that the plan cannot know comes out as it was."""
+    plane = MemoryPlane({"main.tf": READS, "replaced/main.tf": REPLACED})
+    assert (await run(make_batch, plane, 1)).status == "applied", plane.text
+    before = plane.records["module.b"]
+    plane.files = {"main.tf": READS.replace("first", "other"), "replaced/main.tf": REPLACED}
+    assert (await run(make_batch, plane, 2)).status == "applied", plane.text
+    assert {"module.a", "module.b"} <= {one.unit for one in chain(plane).units if one.run}
+    after = plane.records["module.b"]
+    assert (after.generation, bool(after.record), after.exports) == (before.generation + 2, True, before.exports)
+    assert (await run(make_batch, plane, 3)).status == "applied", plane.text
+    assert not [one.unit for one in chain(plane).units if one.run]
+
+
 @pytest.mark.parametrize(
     ("more", "code"),
     [
