@@ -98,8 +98,8 @@ def _keep_only_good(right: Any) -> Any:
 def _inside_root(right: Any) -> Any:
     """The folder of a batch lies in the root, not beside it."""
 
-    def create(root: Any, name: str) -> Any:
-        space = right(root, name)
+    def create(root: Any, *names: str) -> Any:
+        space = right(root, *names)
         target = space.aside / "batch"
         space.folder.rename(target)
         return replace(space, folder=target)
@@ -150,10 +150,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("unknown is not null", "exports:from_planned_output", _export(unknown=False), "known and unknown"),
     Mutation("what is known of unknowns", "exports:from_planned_output", _export(refined=()), "known and unknown"),
     Mutation("depends_on is pending in a preview", "driving.chain:pending", always(frozenset()), "data sources that wait"),
-    Mutation("pending through depends_on", "driving.pending:_depends_on", always(frozenset()), "data sources that wait"),
     Mutation("pending behind modules", "driving.chain:pending", lambda _: lambda graph, tops: frozenset(tops), "data sources behind modules"),
     Mutation("what cannot go holds nothing up", "applying:Applying._lets_go", lambda _: lambda self, needed: self._status[needed] in {"applied", "dropped", "skipped"}, "an update fails before what it lets go"),
-    Mutation("plans that stand in are not applied", "driving.chain:Piece.stands_in", instead(False), "chain of modules"),
     Mutation("deferred what depends on an unknown", "driving.chain:_Attempt.consumed", always({}), "count of an unknown"),
     Mutation("fingerprint: code", "fingerprints:_Reader._code", always({}), "chain of modules"),
     Mutation("fingerprint: module trees", "fingerprints:_Reader._tree", always({}), "nested modules"),

@@ -1,16 +1,16 @@
 """Which nodes are pending while a chain is planned: data sources that depend on them are read later, as in the whole root.
 
-Terraform defers a data source when something in its `depends_on`, or in the `depends_on` of that, has planned changes of
-managed resources. Of a resource only its own changes count, whatever it reads; behind a module it looks at everything that
+Terraform defers a data source when something in its `depends_on` has planned changes of managed resources. Of a resource
+only its own changes count, whatever it reads and depends on; behind a module it looks at everything that
 the module comes to (transform_reference.go, `dependsOn`). Of a module here all of it, though only one output may be named.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stackly_engine import ordering
 from stackly_engine.graph import Graph, top
-from stackly_engine.source import Kind, Node
+from stackly_engine.source import Kind
 
 _QUIET = (["no-op"], ["read"], ["forget"])
 
@@ -29,17 +29,7 @@ def changed(plan: Mapping[str, Any], prefix: str) -> frozenset[str]:
 def pending(graph: Graph, changed_tops: Iterable[str]) -> frozenset[str]:
     """The real addresses that defer a data source which depends on them."""
     nodes = graph.configuration.root.nodes
-    depends = {address: _depends_on(nodes[address]) for address in graph.owner if address in nodes}
-    users = ordering.inverted(depends)
     start = {address for address in changed_tops if address in nodes}
     behind = ordering.reachable(ordering.inverted(graph.edges.steps), start)
     start |= {address for address in behind if address in nodes and nodes[address].kind is Kind.MODULE}
-    return frozenset({*start, *ordering.reachable(users, start)})
-
-
-def _depends_on(node: Node) -> Collection[str]:
-    attribute = node.block.attributes.get("depends_on")
-    if attribute is None:
-        return frozenset()
-    inside = range(attribute.span.start, attribute.span.end)
-    return frozenset(address for address, reference, _ in node.targets if reference.start in inside)
+    return frozenset(start)

@@ -79,6 +79,28 @@ _BEHIND = merged(
     {"remote.tfstate.json": REMOTE},
 )  # fmt: skip
 
+_BY_RESOURCES = merged(
+    root(
+        call("a", "box", **{"in": '"1"'})
+        + call("k", "box", **{"in": '"k"'})
+        + data("w", 'input = "w"', "depends_on = [module.a]")
+        + (_REMOTE_DATA % "  depends_on = [terraform_data.w]\n  defaults   = { y = module.k.const }\n"),
+        box=BOX,
+    ),
+    {"remote.tfstate.json": REMOTE},
+)
+
+_BY_DATA = merged(
+    root(
+        call("a", "box", **{"in": '"1"'})
+        + call("k", "box", **{"in": '"k"'})
+        + (_REMOTE_DATA % "  depends_on = [module.a]\n").replace('"r"', '"w"', 1)
+        + (_REMOTE_DATA % "  depends_on = [data.terraform_remote_state.w]\n  defaults   = { y = module.k.const }\n"),
+        box=BOX,
+    ),
+    {"remote.tfstate.json": REMOTE},
+)
+
 _DATA_GOES = merged(root(call("a", "box", **{"in": '"1"'}) + _REMOTE_DATA % "" + call("r", "reader"), box=BOX, reader=_READER),
                     {"remote.tfstate.json": REMOTE})  # fmt: skip
 CASES: list[Case] = [
@@ -87,6 +109,8 @@ CASES: list[Case] = [
     case("data sources go", "§9 units gone from the code", _DATA_GOES, {**_DATA_GOES, "main.tf": str(_DATA_GOES["main.tf"]).partition('module "r"')[0].replace('"1"', '"2"')},
          {**_DATA_GOES, "main.tf": call("a", "box", **{"in": '"3"'})}),
     case("data sources behind modules", "engine-facts §5", _BEHIND, edited(_BEHIND, '"1"', '"2"')),
+    case("data sources behind resources", "engine-facts §5", _BY_RESOURCES, edited(_BY_RESOURCES, '"1"', '"2"')),
+    case("data sources behind data sources", "engine-facts §5", _BY_DATA, edited(_BY_DATA, '"1"', '"2"')),
     case("data sources of the cloud", "§5 an apply counter", _FOUND, edited(_FOUND, 'force = "1"', 'force = "2"'), _MORE),
     case("data sources of checks", "§11 a data inside a check", _CHECKED, edited(_CHECKED, "size = 1", "size = 2")),
     case("impure", "§5 impure", Step(_TIME, restless=True), Step(edited(_TIME, '"p"', '"q"'), restless=True)),
