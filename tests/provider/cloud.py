@@ -40,6 +40,13 @@ class Cloud:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        """The tables, once, by whoever knows the path first: providers find the file there."""
+        if not self.path.exists():
+            with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as database:
+                database.execute("pragma journal_mode=wal")
+                database.executescript(_TABLES)
+
     def create(self, wanted: Mapping[str, Any], caller: str) -> str:
         """Make a thing; the answer is its id. What it refers to must be there."""
         fresh = f"t-{uuid.uuid4().hex[:12]}"
@@ -149,9 +156,7 @@ class Cloud:
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         try:
-            database.execute("pragma journal_mode=wal")
             database.execute("pragma synchronous=off")
-            database.executescript(_TABLES)
             yield database
         finally:
             database.close()

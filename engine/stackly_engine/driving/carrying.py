@@ -9,6 +9,7 @@ from typing import Any
 
 from stackly_engine.addresses import top
 from stackly_engine.applying import Applied, Applying, Left, Step
+from stackly_engine.configured import require_configured
 from stackly_engine.coverage import Finding, uncovered
 from stackly_engine.cutting import REMOVED, Cut, cut
 from stackly_engine.driving import state
@@ -116,6 +117,7 @@ class Apply:
             plan = self.known.hands.plan(again)
             if plan.error:
                 return Ended(units, Fate.FAILED, plan.error, plan=plan)
+            require_configured(self.known.graph, units, plan.document)
             findings = uncovered(approved.document, plan.document, generated=plan.cut.prefix)
             if findings:
                 return Ended(units, Fate.UNCOVERED, findings=findings, plan=plan)

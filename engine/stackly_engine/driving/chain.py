@@ -8,6 +8,7 @@ from typing import Any
 from stackly_engine import ordering
 from stackly_engine.arranging import joined
 from stackly_engine.batches import Batching
+from stackly_engine.configured import require_configured
 from stackly_engine.coupling import Couple, coupled
 from stackly_engine.cutting import Cut, cut
 from stackly_engine.dispatching import Dispatch
@@ -190,6 +191,7 @@ class _Attempt:
             self.fail(units, result)
             return
         known = self.known
+        require_configured(known.graph, units, result.document)
         exports = planned(known.graph, units, result.data, known.exports)
         moved = changed(result.document, result.cut.prefix)
         self.pieces.append(Piece(units, exports, result))
