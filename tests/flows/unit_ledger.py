@@ -103,8 +103,17 @@ class UnitLedger(Ledger):
 
 def made(state: bytes) -> set[str]:
     """The modules whose slow resource is in a state document, whole."""
-    return {
-        each["module"].removeprefix("module.")
+    return {module for module, tainted in _slow(state) if not tainted}
+
+
+def held(state: bytes) -> set[str]:
+    """The modules whose slow resource is in a state document, whole or tainted: nobody has to look for it."""
+    return {module for module, _ in _slow(state)}
+
+
+def _slow(state: bytes) -> list[tuple[str, bool]]:
+    return [
+        (each["module"].removeprefix("module."), each["instances"][0].get("status") == "tainted")
         for each in json.loads(state)["resources"]
-        if each["name"] == "slow" and each["instances"] and each["instances"][0].get("status") != "tainted"
-    }
+        if each["name"] == "slow" and each["instances"]
+    ]
