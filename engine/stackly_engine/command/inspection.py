@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact, slices
+from stackly_engine import exact
 from stackly_engine.command import statefile, variables
 from stackly_engine.command.batch import LocalHands, Shell
 from stackly_engine.command.project import Project
@@ -17,6 +17,7 @@ from stackly_engine.command.store import Store
 from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
 from stackly_engine.driving import state
+from stackly_engine.driving.forcing import forced
 from stackly_engine.driving.known import Known
 from stackly_engine.exact import FormatError
 from stackly_engine.exports import Recorded, from_document
@@ -24,10 +25,9 @@ from stackly_engine.fingerprints import Context, all_parts
 from stackly_engine.graph import Graph, build
 from stackly_engine.moves import Routes, replaced, routes
 from stackly_engine.pricing import Price, assumed, measured
-from stackly_engine.reasons import FORCED, MOVED, Reason
+from stackly_engine.reasons import FORCED, Reason
 from stackly_engine.records import Record
 from stackly_engine.schedule import Freshness
-from stackly_engine.sizing import troubles
 from stackly_engine.source import Kind, Whole
 
 _BUILTIN = "terraform.io/builtin/terraform"  # of terraform_data and terraform_remote_state: part of the tool itself
@@ -214,24 +214,11 @@ def _exports(store: Store) -> Recorded:
 def _forced(
     graph: Graph, document: Mapping[str, Any], found: Routes, replace: Mapping[str, tuple[str, ...]], options: Options
 ) -> dict[str, tuple[Reason, ...]]:
-    """Reasons that do not come from the code: what was asked for, what the state says is not whole, what moves."""
-    reasons: dict[str, list[Reason]] = {}
-    for unit in graph.units if options.refresh else ():
-        reasons.setdefault(unit, []).append(Reason(FORCED, "refresh"))
-    for unit, addresses in replace.items():
-        reasons.setdefault(unit, []).extend(Reason(FORCED, f"replace {address}") for address in addresses)
-    for top, resources in slices.split_by_top(document)[1].items():
-        owner = graph.owner_of(top)
-        if owner is not None:
-            reasons.setdefault(owner, []).extend(troubles(resources))
-    for block in sorted(found.used):
-        reasons.setdefault(found.blocks[block], []).append(Reason(MOVED, _moved(graph, block)))
-    return {unit: tuple(items) for unit, items in reasons.items() if items}
-
-
-def _moved(graph: Graph, block: str) -> str:
-    attributes = graph.configuration.root.nodes[block].block.attributes
-    return f"{attributes['from'].text} to {attributes['to'].text}"
+    """The reasons that any run has, and before them that everything was asked for."""
+    reasons = forced(graph, document, found, replace)
+    if not options.refresh:
+        return reasons
+    return {unit: (Reason(FORCED, "refresh"), *reasons.get(unit, ())) for unit in graph.units}
 
 
 def _asked(project: Project) -> str:

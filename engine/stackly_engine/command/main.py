@@ -177,7 +177,8 @@ def _applied(known: Known, chain: Chain, options: argparse.Namespace, processes:
         with processes.unbroken():
             good = work.run()
         asks = not good and work.asks and not processes.stopping
-        return (OK if good else NOT_COVERED if asks else ERROR), asks
+        # a round in which nothing could be applied would come out the same again, for ever
+        return (OK if good else NOT_COVERED if asks else ERROR), asks and work.progressed
     finally:
         chain.close(known.hands, work.begun)
 
@@ -226,6 +227,13 @@ class _Variable(argparse.Action):
         setattr(namespace, self.dest, given)
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
@@ -239,7 +247,7 @@ def _command(
     one.add_argument("--var-file", dest="variables", action=_Variable, metavar="FILE")
     one.add_argument("--replace", action="append", metavar="ADDRESS", help="make this instance anew; may be repeated")
     one.add_argument("--refresh", action="store_true", help="run every unit, changed or not")
-    one.add_argument("--workers", type=int, default=2, metavar="N", help="batches side by side (default 2)")
+    one.add_argument("--workers", type=_positive, default=2, metavar="N", help="batches side by side (default 2)")
     one.add_argument("--json", action="store_true", help="as JSON")
     one.set_defaults(run=run)
     return one

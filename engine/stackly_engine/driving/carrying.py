@@ -79,6 +79,11 @@ class Apply:
         """Whether something is left that has to be planned, and approved, once more."""
         return self.unfinished or bool(self.applying.surprises())
 
+    @property
+    def progressed(self) -> bool:
+        """Whether any unit was applied, or found to need nothing."""
+        return Applied.APPLIED in self.applying.statuses.values()
+
     def start_all(self, pool: ThreadPoolExecutor) -> bool:
         """Start what is ready; True when something was, so that others may be ready now."""
         ready = () if self.known.hands.stopping or self._broken is not None else self.applying.ready()

@@ -169,6 +169,10 @@ def test_an_instance_to_replace_must_exist(root: Terraform, engine: Engine) -> N
     assert "module.b.terraform_data.y" in engine("plan", "--replace", "module.b.terraform_data.y", code=1).stderr
 
 
+def test_no_workers_are_too_few(engine: Engine) -> None:
+    assert "argument --workers: at least 1" in engine("plan", "--workers", "0", code=2).stderr
+
+
 def test_nothing_is_left_beside_the_root(root: Terraform, engine: Engine) -> None:
     engine("apply", "--yes")
     engine("plan")
