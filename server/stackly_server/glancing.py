@@ -43,8 +43,10 @@ class Glances:
         if statement in prepared:
             try:
                 return await _ask(conn, account_id, statement, values, prepare=False)
-            except InvalidSqlStatementName:  # psycopg forgets all that is prepared, ours too, when it rolls back
-                prepared.clear()
+            except InvalidSqlStatementName:
+                # psycopg forgets all that is prepared, ours too, when it rolls back. The others may be there for all
+                # that: prepared after that roll back for the first time.
+                prepared.discard(statement)
                 await conn.rollback()
         rows = await _ask(conn, account_id, statement, values, prepare=True)
         prepared.add(statement)

@@ -8,6 +8,7 @@ import pytest
 
 from server.runs.desk import Desk
 
+STATEMENTS = ("SELECT 0, %(n)s::int", "SELECT 1, %(n)s::int", "SELECT 2, %(n)s::int", "SELECT 3, %(n)s::int")
 SLOW = "SELECT pg_sleep(0.01), %(n)s::int"
 
 
@@ -42,6 +43,16 @@ async def test_a_look_finds_its_statement_again_after_a_rollback(desk: Desk) -> 
         for _ in range(20):  # each connection of the pool
             with pytest.raises(psycopg.errors.DivisionByZero):
                 await _rolled_back(desk)
+
+
+async def test_looks_and_rollbacks_in_any_order_find_their_statements(desk: Desk) -> None:
+    database, tenant, random = desk.world.ground.database, desk.me.tenant, Random(11)
+    for _ in range(300):
+        if random.random() < 0.2:
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await _rolled_back(desk)
+        n = random.randrange(4)
+        assert await database.glance(tenant, STATEMENTS[n], {"n": n}) == [(n, n)]
 
 
 async def _rolled_back(desk: Desk) -> None:
