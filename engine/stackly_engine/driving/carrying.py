@@ -56,6 +56,7 @@ class Apply:
         self.pieces = {tuple(sorted(piece.units)): piece for piece in chain.pieces}
         self.running: dict[Future[Ended], Piece] = {}
         self.unfinished = False
+        self.width = 1  # how many work side by side
         self.begun: set[tuple[str, ...]] = set()
         self._broken: Exception | None = None
 
@@ -87,6 +88,7 @@ class Apply:
     def start_all(self, pool: ThreadPoolExecutor) -> bool:
         """Start what is ready; True when something was, so that others may be ready now."""
         ready = () if self.known.hands.stopping or self._broken is not None else self.applying.ready()
+        self.width = min(self.known.workers, len(self.running) + len(ready))
         for units in ready:
             self.start(pool, self.pieces[units])
         return bool(ready)
@@ -112,7 +114,7 @@ class Apply:
         replaced = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
         return Job(
             units, cut(known.graph, units, known.exports), state.part(known, units),
-            state.declared(known.graph, units), state.share(known, units), replaced, len(self.running) + 1,
+            state.declared(known.graph, units), state.share(known, units), replaced, self.width,
         )  # fmt: skip
 
     def carry_out(self, units: tuple[str, ...], approved: Planned, again: Job | None) -> Ended:
@@ -130,7 +132,7 @@ class Apply:
         if REMOVED not in units and _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
         self.begun.add(units)
-        done = self.known.hands.apply(plan, len(self.running))
+        done = self.known.hands.apply(plan, self.width)
         return Ended(units, Fate.APPLIED if done.good else Fate.FAILED, done.output, plan=plan, state=done.state)
 
     def finish(self, future: Future[Ended]) -> None:

@@ -126,8 +126,9 @@ class _Attempt:
         running: dict[Future[Planned], tuple[str, ...]] = {}
         with ThreadPoolExecutor(self.known.workers) as pool:
             while not self.planning.done and not (self.again and not running):
-                for units in self.startable() if not self.again else ():
-                    self.start(pool, running, units)
+                ready = self.startable() if not self.again else []
+                for units in ready:
+                    self.start(pool, running, units, len(ready))
                 if not running:
                     self.require_progress()
                     continue
@@ -160,13 +161,18 @@ class _Attempt:
         return [tuple(sorted(items.members[name])) for name in sorted(items.of(definite))]
 
     def start(
-        self, pool: ThreadPoolExecutor, running: dict[Future[Planned], tuple[str, ...]], units: tuple[str, ...]
+        self,
+        pool: ThreadPoolExecutor,
+        running: dict[Future[Planned], tuple[str, ...]],
+        units: tuple[str, ...],
+        beside: int,
     ) -> None:
+        """`beside` says how many are about to be started, this one too: all of them share one budget."""
         self.planning.start(units)
         if self.joined.deferred & set(units):
             self.defer(units)
             return
-        job, key = self.job(units, max(1, len(running) + 1))
+        job, key = self.job(units, min(self.known.workers, max(beside, len(running) + 1)))
         running[pool.submit(self.plan, job, key)] = units
 
     def plan(self, job: Job, key: tuple[object, ...]) -> Planned:

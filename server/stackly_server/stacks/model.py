@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from stackly_server.stacks.config import StackConfig, StateConfig
+from stackly_server.stacks.engine_options import EngineOptions
 
 BY_HAND = "-"
 """The state block of a stack state that a person made. No block has this name."""
@@ -162,6 +163,7 @@ class Blueprint:
     auto_deploy: bool
     message: str
     units: bool
+    options: EngineOptions
 
 
 def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig, state: StackState) -> Blueprint:
@@ -183,6 +185,7 @@ def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig
         auto_deploy=config.auto_deploy if state.auto_deploy is None else state.auto_deploy,
         message=version.message,
         units=config.units,
+        options=config.options,
     )
 
 

@@ -143,6 +143,11 @@ def _config(config: StackConfig | None) -> stacks_pb2.StackConfig | None:
         required_labels=config.required_labels,
         plan_timeout_seconds=config.plan_timeout_seconds,
         apply_timeout_seconds=config.apply_timeout_seconds,
+        units=config.units,
+        data_refresh_seconds=config.options.data_refresh,
+        max_age_seconds=config.options.max_age,
+        audit_seconds=config.options.audit or 0,
+        max_parallel=config.options.max_parallel or 0,
     )
 
 
