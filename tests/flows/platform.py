@@ -14,7 +14,8 @@ from pathlib import Path
 from flows import start
 from flows.repository import FlowRepository
 from stackly_sdk import AsyncStackly
-from stackly_server.dev import kernel
+from stackly_server.dev import kernel, launch
+from stackly_server.dev.process import Identity
 from waiting import until
 
 ACCOUNT = "dev"
@@ -199,9 +200,16 @@ def _start(home: Path, serve_settings: Mapping[str, str]) -> "subprocess.Popen[b
 
 
 def _spawned(argv: list[str], environment: Mapping[str, str], output: Path) -> "subprocess.Popen[bytes]":
+    """Ends with the tests, also when they are killed: the programs of the platform end with it in their turn."""
+    shim = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
     with output.open("ab") as log:
         return subprocess.Popen(
-            argv, env=dict(environment), cwd=output.parent, stdout=log, stderr=log, start_new_session=True
+            [*shim, Identity.OURS.value, *argv],
+            env=dict(environment),
+            cwd=output.parent,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 
