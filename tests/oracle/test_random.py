@@ -19,6 +19,7 @@ from oracle.roots import Files
 HANDFUL = 4
 FIRST, ROOTS = int(os.environ.get("ORACLE_FIRST", "0")), int(os.environ.get("ORACLE_ROOTS", "12"))
 PHASES = (Phase.generate, Phase.shrink) if os.environ.get("ORACLE_SHRINK") else (Phase.generate,)
+MODES = os.environ.get("ORACLE_MODES", "apart,batches").split(",")
 KEPT = os.environ.get("ORACLE_KEPT")  # a folder for the roots that failed
 
 
