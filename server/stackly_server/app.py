@@ -56,6 +56,7 @@ from stackly_server.outside.temporal import Temporal
 from stackly_server.policies.rpc import PolicyServicer
 from stackly_server.relay import Handler, Relay
 from stackly_server.runs.activities import RunActivities
+from stackly_server.runs.artifacts import ArtifactService
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.reconciling import RunReconciler
@@ -136,6 +137,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
         on.database, on.keys, into.blobs, into.sources, into.stacks, into.states, into.logs, into.batches
     )
     records = UnitRecordService(on.database, into.batches, into.states, into.records)
+    artifacts = ArtifactService(on.database, on.keys, into.blobs, into.batches)
     stacks = _together(
         StackServicer(into.stacks, into.registry, on.pages), StackSourceServicer(codes), StackRunsServicer(into.runs)
     )
@@ -153,7 +155,9 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
             CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys))),
         ),
         Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
-        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records)),
+        Mount(
+            _service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records, artifacts)
+        ),
     ]
 
 

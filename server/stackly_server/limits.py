@@ -12,6 +12,7 @@ LOG_TEXT_BYTES = 64 * 1024
 RUN_LOG_BYTES = 1024**3
 STATE_BYTES = 256 * 1024**2
 PLAN_BYTES = 256 * 1024**2
+ARTIFACT_BYTES = 100 * 1024**2  # of what the code of a run is beyond its commit; on the wire too (KeepArtifact)
 PLAN_REASONS_BYTES = 1024**2  # of why units run: beyond it the headlines stay, so that a plan is below MESSAGE_BYTES
 PLAN_NEEDS_BYTES = 1024**2  # of names of units that units need: beyond it a plan has no graph
 RECORD_BYTES = 1024**2  # of one unit's record; on the wire too (UnitRecord)

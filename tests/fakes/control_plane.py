@@ -43,6 +43,7 @@ class MemoryPlane:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     grew: asyncio.Event = field(default_factory=asyncio.Event)
     sources: int = 0
+    artifact: bytes = b""
     records: dict[str, UnitRow] = field(default_factory=dict)
 
     @property
@@ -58,6 +59,16 @@ class MemoryPlane:
     async def get_state(self) -> bytes | None:
         await self._answer()
         return self.state
+
+    async def get_artifact(self) -> bytes:
+        await self._answer()
+        return self.artifact
+
+    async def keep_artifact(self, data: bytes) -> None:
+        await self._answer()
+        if self.artifact not in {b"", data}:
+            raise PlaneRefusedError("CONCURRENT_CHANGE")
+        self.artifact = data
 
     async def get_plan(self) -> bytes:
         await self._answer()

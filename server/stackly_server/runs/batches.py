@@ -23,6 +23,7 @@ from stackly_server.runs.glance_store import wishes_of
 from stackly_server.runs.model import DONE, BatchRow, Outcome, Phase, Run, RunType, Status
 from stackly_server.runs.ports import Blobs, Keys, Lease
 from stackly_server.runs.progress import Progress
+from stackly_server.runs.source_digest import artifact_of
 from stackly_server.runs.submitted import SubmittedPlan
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import NewState, Refusal
@@ -121,6 +122,7 @@ class BatchService:
             run, state, batch = await self.held(conn, subject)
             variables = await self._stacks.blueprint(conn, state, run.to_commit)
             head = await self._states.head(conn, subject.tenant, state.id)
+            plan.check_artifact(await artifact_of(conn, subject.tenant, run.id))
         values = {**variables.variables, **run.variables, **await self.secret_variables(subject.tenant, run, state)}
         key = await self._states.hash_key(subject.tenant, head)
         hashed = plans.variables_hash({name: exact.loads(text.encode()) for name, text in values.items()}, key)

@@ -12,6 +12,7 @@ from stackly_server.runs.engines import requirement
 from stackly_server.runs.model import Phase
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
+from stackly_server.runs.source_digest import artifact_of
 from stackly_server.stacks.service import StackService
 from stackly_server.states.service import StateService
 
@@ -39,6 +40,7 @@ class FetchService:
             blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
             head = await self._states.head(conn, subject.tenant, state.id)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
+            artifact = await artifact_of(conn, subject.tenant, run.id)
         secrets = await self._batches.secret_variables(subject.tenant, run, state)
         timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
         return Spec(
@@ -50,7 +52,7 @@ class FetchService:
             state_serial=head.serial, state_lineage=head.lineage,
             plan_sha256=plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
             log_offset=run.log_size, slices=batch.slices, work_key=str(state.id),
-            units=blueprint.units,
+            units=blueprint.units, artifact_sha256=artifact,
         )  # fmt: skip
 
     async def source(self, subject: Subject) -> AsyncIterator[tuple[SourceEntry, bytes]]:

@@ -85,3 +85,4 @@ class Spec:
     slices: tuple[str, ...]
     work_key: str
     units: bool
+    artifact_sha256: str

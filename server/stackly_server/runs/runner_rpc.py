@@ -14,7 +14,8 @@ from stackly.worker.v1 import tasks_pb2
 from stackly.worker.v1 import worker_task_service_pb2 as tasks
 from stackly_server.access import Batch, Subject
 from stackly_server.errors import Invalid, TooMuch
-from stackly_server.limits import CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.limits import ARTIFACT_BYTES, CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.runs.artifacts import ArtifactService
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.model import Outcome
@@ -77,10 +78,13 @@ class WorkerTaskServicer:
 class RunnerServicer:
     """RunnerService: what runners ask and hand in."""
 
-    def __init__(self, batches: BatchService, fetching: FetchService, records: UnitRecordService) -> None:
+    def __init__(
+        self, batches: BatchService, fetching: FetchService, records: UnitRecordService, artifacts: ArtifactService
+    ) -> None:
         self._batches = batches
         self._fetching = fetching
         self._records = records
+        self._artifacts = artifacts
 
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
         spec = await self._fetching.spec(call)
@@ -90,7 +94,7 @@ class RunnerServicer:
             sensitive_variables=spec.sensitive_variables, hash_key=spec.hash_key, timeout_seconds=spec.timeout_seconds,
             state_serial=spec.state_serial, state_lineage=spec.state_lineage, plan_sha256=spec.plan_sha256,
             stop_grace_seconds=STOP_GRACE_SECONDS, step=spec.step, log_offset=spec.log_offset, slices=spec.slices,
-            work_key=spec.work_key, units=spec.units,
+            work_key=spec.work_key, units=spec.units, artifact_sha256=spec.artifact_sha256,
         )  # fmt: skip
 
     async def FetchSource(
@@ -123,6 +127,23 @@ class RunnerServicer:
         for chunk, digest in _chunks(data):
             yield runner.FetchPlanResponse(chunk=chunk, sha256=digest)
 
+    async def FetchArtifact(
+        self, _request: runner.FetchArtifactRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchArtifactResponse]:
+        for chunk, digest in _chunks(await self._artifacts.read(call)):
+            yield runner.FetchArtifactResponse(chunk=chunk, sha256=digest)
+
+    async def KeepArtifact(
+        self, requests: AsyncIterator[runner.KeepArtifactRequest], call: Subject
+    ) -> runner.KeepArtifactResponse:
+        sha256, data = "", bytearray()
+        async for part in requests:
+            sha256 = part.sha256 or sha256
+            data += part.chunk
+            _bounded(len(data), ARTIFACT_BYTES, "ARTIFACT_BYTES")
+        await self._artifacts.keep(call, sha256, bytes(data))
+        return runner.KeepArtifactResponse()
+
     async def AppendRunLogs(self, request: runner.AppendRunLogsRequest, call: Subject) -> runner.AppendRunLogsResponse:
         end = await self._fetching.append_log(call, request.offset, request.data)
         return runner.AppendRunLogsResponse(next_offset=end)
@@ -142,7 +163,7 @@ class RunnerServicer:
             state_serial=header.state_serial, state_lineage=header.state_lineage,
             projected_sha256=header.projected_sha256, plan_sha256=header.plan_sha256, projected=bytes(projected),
             bundle=bytes(bundle), whole_reasons=tuple(header.whole_reasons),
-            record_generations=header.record_generations,
+            record_generations=header.record_generations, artifact_sha256=header.artifact_sha256,
         )  # fmt: skip
         return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
 

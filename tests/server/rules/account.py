@@ -12,7 +12,7 @@ from api import Metadata, Tenant
 from git_repos import Repo
 from machines import Machine
 from server.rules.calls import ask
-from server.rules.materials import CLAIM, answered, plan, policy, record, state, webhook
+from server.rules.materials import CLAIM, answered, artifact, plan, policy, record, state, webhook
 from server.rules.place import Caller, Place
 from server.rules.tables import Rows
 from stackly_server.access import ROLES
@@ -203,6 +203,9 @@ async def _runs(a: Account) -> None:
     await a.ask("RunService/CreateRun", parent=a.state("queued"), run=_APPLY)
     await a.ask("RunService/CreateRun", parent=a.state("busy"), run=_APPLY)
     a.tokens["plan"] = await _claim(a, "busy", "PLAN")
+    resolved = artifact(a.tenant.name)
+    await ask(a.place.channel, "RunnerService/KeepArtifact", Caller.run(a.tokens["plan"]).metadata, resolved)
+    a.facts["artifact"] = resolved[0].sha256
 
 
 async def planned(a: Account, purpose: str, number: int = 1) -> None:

@@ -11,7 +11,7 @@ from api import Metadata
 from machines import Machine
 from server.rules.account import Account
 from server.rules.calls import RPCS, Outcome, Rpc, call
-from server.rules.materials import CLAIM, plan, policy, record, state, webhook
+from server.rules.materials import CLAIM, artifact, plan, policy, record, state, webhook
 from server.rules.place import Caller
 
 Fields = Mapping[str, Any]
@@ -149,7 +149,8 @@ _SPECIAL: Mapping[str, Special] = {
     "RunnerService/AppendRunLogs": _fixed(data=b"a line\n"),
     "RunnerService/FinishBatch": _fixed(outcome="BATCH_OUTCOME_FAILED"),
     "RunnerService/StartApply": lambda _a, _c: {"start_token": str(uuid4())},
-    "RunnerService/SubmitPlan": lambda _a, _c: plan({}),
+    "RunnerService/KeepArtifact": lambda a, _c: artifact(a.tenant.name),
+    "RunnerService/SubmitPlan": lambda a, _c: plan({"artifact_sha256": a.facts["artifact"]}),
     "RunnerService/WriteRecords": lambda a, _c: {"records": [record("module.app", a.tenant.name)]},
     "RunnerService/WriteState": _written,
     "StackService/CreateStackState": _fixed(stack_state_id="another", stack_state={}),

@@ -15,6 +15,7 @@ from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_
 from stackly_server import limits
 from stackly_server.access import Subject, system
 from stackly_server.errors import StacklyError
+from stackly_server.runs.artifacts import ArtifactService
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.graph_wire import graph_to_proto
 from stackly_server.runs.graphing import graph_of
@@ -41,7 +42,8 @@ class Runner:
             ground.database, ground.keys, rooms.blobs, rooms.sources, rooms.stacks, rooms.states, rooms.logs, rooms.batches
         )  # fmt: skip
         records = UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records)
-        self.servicer = RunnerServicer(rooms.batches, fetching, records)
+        artifacts = ArtifactService(ground.database, ground.keys, rooms.blobs, rooms.batches)
+        self.servicer = RunnerServicer(rooms.batches, fetching, records, artifacts)
 
     async def records(self, subject: Subject) -> dict[str, tuple[int, bytes, bytes]]:
         answers = [one async for one in self.servicer.FetchRecords(wire.FetchRecordsRequest(), subject)]

@@ -14,6 +14,7 @@ from stackly_engine import exact, moves, plans, slices
 from stackly_worker.runner import (
     limits,
     plugin_cache,
+    resolving,
     terraform,
     units,
     units_apply,
@@ -22,6 +23,7 @@ from stackly_worker.runner import (
     variables,
     worktree,
 )
+from stackly_worker.runner.artifact import ArtifactRefusedError
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -52,7 +54,7 @@ VARIABLES = "variables.tfvars.json"
 # What ends a phase in words of its own, which hold no secret.
 _TOLD = (
     worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,
-    moves.UnknownAddress,
+    moves.UnknownAddress, ArtifactRefusedError,
 )  # fmt: skip
 
 
@@ -78,6 +80,7 @@ class BatchSpec:
     grace: float = limits.STOP_GRACE
     renew_every: float = 5.0
     units: bool = False  # cut the root into units, if it can be
+    artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Batch:
     clock: Clock = field(default_factory=SystemClock)
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
+    resolved_as: str = field(default="", init=False)  # SHA-256 of what the code is beyond its commit
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -350,19 +354,25 @@ class Batch:
         self, session: Session, environment: dict[str, str], lock_file: bytes | None, state: bytes | None
     ) -> None:
         lock = self.settings.root / worktree.LOCK_FILE
-        if lock_file:
+        artifact = await resolving.kept(session, self.spec.artifact)
+        if lock_file := lock_file or artifact.lock:
             lock.unlink(missing_ok=True)
             lock.write_bytes(lock_file)
         wanted = Initialization.of(
             self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
         )
+        self.resolved_as = self.spec.artifact
         if self._initialized_before(wanted, covered=covered(state, lock)):
             session.transcript.say("Initialized before, for this very commit.")
             return
+        if artifact.modules:
+            await asyncio.to_thread(artifact.lay, self.settings.data)
         locked = lock.exists()
-        argv = terraform.init_argv(self.engine, locked=locked)
+        argv = terraform.init_argv(self.engine, locked=locked, fetched=bool(artifact.modules))
         async with plugin_cache.held(environment, partial(self._pause, session)):
             await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
+        if not session.applies and not artifact:
+            self.resolved_as = await resolving.keep(session, self.settings.data, lock, locked=locked)
         if pinned(self.settings.data, lock, locked=locked):
             self.place.set_initialization(wanted.to_text())
             if self.shelf is not None and portable(lock):
@@ -403,6 +413,7 @@ class Batch:
             variables_hash=plans.variables_hash(self.spec.variables, self.spec.hash_key),
             state_serial=state.serial if state else None,
             left_out=tuple(report.left_out),
+            artifact=self.resolved_as,
         )
 
     def _command(self, argv: list[str], environment: Mapping[str, str], phase: str) -> Command:

@@ -16,7 +16,7 @@ from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
 from stackly_engine.projected_chain import projected
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
-from stackly_worker.runner import platform, report, streams
+from stackly_worker.runner import limits, platform, report, streams
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.ports import (
     Grant,
@@ -111,6 +111,18 @@ class RunnerPlane:
                 yield file
             self._tree_sha256 = reader.tree_sha256
 
+    async def get_artifact(self) -> bytes:
+        with translated():
+            data = await streams.document(self._stream("FetchArtifact"), limits.ARTIFACT_BYTES)
+        if data is None or sha256(data).hexdigest() != self.spec.artifact_sha256:
+            raise PlaneRefusedError("what the code of this run was resolved to is not what came")
+        return data
+
+    async def keep_artifact(self, data: bytes) -> None:
+        with translated():
+            parts = streams.artifact_parts(data)
+            await self.stub.KeepArtifact(parts, metadata=self._as_runner, timeout=_STREAM)
+
     async def get_state(self) -> bytes | None:
         with translated():
             call = self._stream("FetchState")
@@ -179,6 +191,7 @@ class RunnerPlane:
             has_changes=not projected(plan.projected).empty,
             whole_reasons=plan.whole_reasons,
             record_generations=plan.record_generations,
+            artifact_sha256=plan.artifact,
         )
         with translated():
             parts = streams.plan_parts(header, plan.projected, plan.bundle)

@@ -153,6 +153,7 @@ def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
         grace=float(spec.stop_grace_seconds) or _GRACE,
         renew_every=_RENEW_PAUSE,
         units=spec.units,
+        artifact=spec.artifact_sha256,
     )
 
 

@@ -94,6 +94,7 @@ class PlanResult:
     left_out: tuple[str, ...] = ()
     whole_reasons: tuple[str, ...] = ()  # why a root that was to be cut was planned whole
     record_generations: int = 0  # of a plan by units: the sum over all records that it was made from
+    artifact: str = ""  # SHA-256 of what the code is beyond its commit
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,12 @@ class ControlPlane(Protocol):
 
     def get_source(self) -> AsyncIterator[SourceFile]:
         """The files of the source tree, each file's chunks read before the next file."""
+
+    async def get_artifact(self) -> bytes:
+        """What the code of the run is beyond its commit, as `keep_artifact` handed it in."""
+
+    async def keep_artifact(self, data: bytes) -> None:
+        """Keep it for the run: whatever is planned and applied by it later uses it. The same again is accepted again."""
 
     async def get_state(self) -> bytes | None:
         """The stack's state document, None when it has none yet."""

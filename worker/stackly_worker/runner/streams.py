@@ -128,4 +128,11 @@ def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsReque
         yield some
 
 
+def artifact_parts(data: bytes) -> Iterator[messages.KeepArtifactRequest]:
+    """KeepArtifact's stream: the digest, the bytes."""
+    yield messages.KeepArtifactRequest(sha256=sha256(data).hexdigest())
+    for piece in pieces(data):
+        yield messages.KeepArtifactRequest(chunk=piece)
+
+
 STATE_MOST, PLAN_MOST = limits.STATE_BYTES, limits.PLAN_JSON_BYTES

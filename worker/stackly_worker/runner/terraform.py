@@ -161,10 +161,11 @@ def forget_initialization(settings: Settings) -> None:
     shutil.rmtree(settings.data / "modules", ignore_errors=True)
 
 
-def init_argv(engine: Engine, *, locked: bool) -> list[str]:
-    """`locked`: the lock file came with the code or the plan, and init may not change it."""
+def init_argv(engine: Engine, *, locked: bool, fetched: bool = False) -> list[str]:
+    """`locked`: the lock file came with the code or the plan, and init may not change it. `fetched`: nor fetch any module."""
     form = ["-json"] if engine.tells_init_in_json else []
-    return [*engine.command, "init", *form, "-no-color", "-input=false", *(["-lockfile=readonly"] if locked else [])]
+    fixed = [*(["-lockfile=readonly"] if locked else []), *(["-get=false"] if fetched else [])]
+    return [*engine.command, "init", *form, "-no-color", "-input=false", *fixed]
 
 
 def plan_argv(

@@ -17,7 +17,7 @@ FETCHED = (
     ".terraform/modules/"  # where modules that `init` fetched lie, as the engine is told; paths of this machine differ
 )
 _CODE = (".tf", ".tofu", ".tf.json", ".tofu.json")
-_NO_SOURCE = frozenset({".git", ".hg", ".svn", ".terraform"})
+NO_SOURCE = frozenset({".git", ".hg", ".svn", ".terraform"})
 _PLACE = (b"path.cwd", b"abspath", b"pathexpand")
 _ROOT_ALONE = b'{"Modules":[{"Key":"","Source":"","Dir":"."}]}'
 
@@ -143,7 +143,7 @@ def _files(folder: Path) -> Iterator[Path]:
             folders.clear()  # a link to a folder above: its files are here already
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if name not in _NO_SOURCE and not name.startswith(".stackly-"))
+        folders[:] = sorted(name for name in folders if name not in NO_SOURCE and not name.startswith(".stackly-"))
         yield from (Path(base, name) for name in sorted(names) if not _written(name))
 
 

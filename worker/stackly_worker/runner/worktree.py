@@ -51,7 +51,7 @@ async def rebuild(tree: Path, files: AsyncIterator[SourceFile], *, root: str, st
     would beat ours.
     """
     _empty(tree)
-    build = _Build(tree, _clean(root) if root not in {"", "."} else PurePosixPath())
+    build = _Build(tree, clean(root) if root not in {"", "."} else PurePosixPath())
     async for file in files:
         await build.add(file)
     build.link()
@@ -65,7 +65,7 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
 
 def root_folder(tree: Path, root: str) -> Path:
-    return tree if root in {"", "."} else tree / _clean(root)
+    return tree if root in {"", "."} else tree / clean(root)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class _Build:
         self.report.entries += 1
         if self.report.entries > limits.TREE_ENTRIES:
             raise TreeRefusedError(f"the tree has more than {limits.TREE_ENTRIES} entries")
-        path = _clean(file.path)
+        path = clean(file.path)
         kind = stat.S_IFMT(file.mode)
         if self._left_out(path) or file.mode == _SUBMODULE:
             self.report.left_out.append(file.path)
@@ -143,8 +143,8 @@ def _empty(tree: Path) -> None:
     tree.mkdir(mode=0o700, parents=True)
 
 
-def _clean(path: str) -> PurePosixPath:
-    """The path, when it is relative, plain and within the limits."""
+def clean(path: str) -> PurePosixPath:
+    """The path, when it is relative, plain and within the limits; TreeRefusedError."""
     parts = path.split("/")
     if not path or "\0" in path or "\\" in path or any(part in {"", ".", ".."} for part in parts):
         raise TreeRefusedError(f"{path!r} is no path inside a tree")

@@ -18,7 +18,7 @@ class GetBatchSpecRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetBatchSpecResponse(_message.Message):
-    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key", "units")
+    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key", "units", "artifact_sha256")
     class VariablesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,7 @@ class GetBatchSpecResponse(_message.Message):
     SLICES_FIELD_NUMBER: _ClassVar[int]
     WORK_KEY_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
     batch: _tasks_pb2.BatchRef
     run: str
     run_type: _runs_pb2.RunType
@@ -64,7 +65,8 @@ class GetBatchSpecResponse(_message.Message):
     slices: _containers.RepeatedScalarFieldContainer[str]
     work_key: str
     units: bool
-    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ..., units: _Optional[bool] = ...) -> None: ...
+    artifact_sha256: str
+    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ..., units: _Optional[bool] = ..., artifact_sha256: _Optional[str] = ...) -> None: ...
 
 class FetchSourceRequest(_message.Message):
     __slots__ = ()
@@ -124,6 +126,30 @@ class FetchPlanResponse(_message.Message):
     sha256: str
     def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
 
+class FetchArtifactRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchArtifactResponse(_message.Message):
+    __slots__ = ("chunk", "sha256")
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    sha256: str
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class KeepArtifactRequest(_message.Message):
+    __slots__ = ("sha256", "chunk")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    chunk: bytes
+    def __init__(self, sha256: _Optional[str] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class KeepArtifactResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class AppendRunLogsRequest(_message.Message):
     __slots__ = ("offset", "data")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -149,7 +175,7 @@ class SubmitPlanRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[PlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., plan_file: _Optional[bytes] = ...) -> None: ...
 
 class PlanHeader(_message.Message):
-    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons", "record_generations")
+    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons", "record_generations", "artifact_sha256")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +186,7 @@ class PlanHeader(_message.Message):
     HAS_CHANGES_FIELD_NUMBER: _ClassVar[int]
     WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
     RECORD_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
     engine: str
     platform: str
     tree_sha256: str
@@ -170,7 +197,8 @@ class PlanHeader(_message.Message):
     has_changes: bool
     whole_reasons: _containers.RepeatedScalarFieldContainer[str]
     record_generations: int
-    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., record_generations: _Optional[int] = ...) -> None: ...
+    artifact_sha256: str
+    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., record_generations: _Optional[int] = ..., artifact_sha256: _Optional[str] = ...) -> None: ...
 
 class SubmitPlanResponse(_message.Message):
     __slots__ = ("plan_digest",)

@@ -56,6 +56,16 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanResponse.FromString,
                 _registered_method=True)
+        self.FetchArtifact = channel.unary_stream(
+                '/stackly.worker.v1.RunnerService/FetchArtifact',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.FromString,
+                _registered_method=True)
+        self.KeepArtifact = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/KeepArtifact',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.FromString,
+                _registered_method=True)
         self.AppendRunLogs = channel.unary_unary(
                 '/stackly.worker.v1.RunnerService/AppendRunLogs',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.AppendRunLogsRequest.SerializeToString,
@@ -129,6 +139,24 @@ class RunnerServiceServicer:
 
     def FetchPlan(self, request, context):
         """Streams the saved plan file of an apply.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchArtifact(self, request, context):
+        """Streams what the code of the run is beyond its commit, as KeepArtifact took it; nothing when there is nothing.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepArtifact(self, request_iterator, context):
+        """Keeps what the code of the run is beyond its commit: modules that `init` fetched, and the lock file it made. Once for a
+        run, while it is planned: each later plan and apply of the run uses it. The same bytes again change nothing.
+        Fails with CONCURRENT_CHANGE when the run has other ones, with LEASE_LOST or LIMIT_EXCEEDED (at most 100 MiB).
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -227,6 +255,16 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.FetchPlan,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanResponse.SerializeToString,
+            ),
+            'FetchArtifact': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchArtifact,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.SerializeToString,
+            ),
+            'KeepArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.KeepArtifact,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.SerializeToString,
             ),
             'AppendRunLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.AppendRunLogs,
@@ -379,6 +417,60 @@ class RunnerService:
             '/stackly.worker.v1.RunnerService/FetchPlan',
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanRequest.SerializeToString,
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/FetchArtifact',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/KeepArtifact',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1133,6 +1133,11 @@ class StackStateCondition(betterproto2.Enum):
     The applied commit is no longer in the branch's history.
     """
 
+    ENGINE_SUSPENDED = 5
+    """
+    Runs are whole, though its code wants it cut into units: an audit found the engine unsound here, or a person said so.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -1141,6 +1146,7 @@ class StackStateCondition(betterproto2.Enum):
             2: "STACK_STATE_CONDITION_UPDATE_AVAILABLE",
             3: "STACK_STATE_CONDITION_LAST_RUN_FAILED",
             4: "STACK_STATE_CONDITION_HISTORY_MISMATCH",
+            5: "STACK_STATE_CONDITION_ENGINE_SUSPENDED",
         }
 
     @classmethod
@@ -1151,6 +1157,7 @@ class StackStateCondition(betterproto2.Enum):
             "STACK_STATE_CONDITION_UPDATE_AVAILABLE": 2,
             "STACK_STATE_CONDITION_LAST_RUN_FAILED": 3,
             "STACK_STATE_CONDITION_HISTORY_MISMATCH": 4,
+            "STACK_STATE_CONDITION_ENGINE_SUSPENDED": 5,
         }
 
 
@@ -5906,7 +5913,7 @@ class StackConfig(betterproto2.Message):
 
     engine: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
     """
-    The engine: `terraform` or `tofu`, with its version constraint.
+    The product that runs it: `terraform` or `tofu`, with its version constraint.
     """
 
     required_features: "list[str]" = betterproto2.field(
@@ -5935,6 +5942,33 @@ class StackConfig(betterproto2.Message):
     apply_timeout_seconds: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
     How long an apply may take, in seconds. Default 7200.
+    """
+
+    units: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
+    """
+    Whether runs cut the root into units and skip what did not change (`engine = "auto"`). Default false: it runs whole.
+    """
+
+    data_refresh_seconds: "int | None" = betterproto2.field(
+        14, betterproto2.TYPE_INT64, optional=True
+    )
+    """
+    How old a data source's reading may be, in seconds; 0: each run reads it. Unset (the default): it is read when its unit runs.
+    """
+
+    max_age_seconds: "int" = betterproto2.field(15, betterproto2.TYPE_INT64)
+    """
+    No unit is skipped for longer, in seconds. Default 7 days.
+    """
+
+    audit_seconds: "int" = betterproto2.field(16, betterproto2.TYPE_INT64)
+    """
+    How often the engine is audited, in seconds. Default 7 days; 0: only on demand.
+    """
+
+    max_parallel: "int" = betterproto2.field(17, betterproto2.TYPE_INT32)
+    """
+    Batches at once, at most 1,000. 0 (the default): as many as suit the worker.
     """
 
 
@@ -6105,6 +6139,14 @@ class StackState(betterproto2.Message):
     )
     """
     When a deleted one can no longer be brought back: 30 days after deleted_at.
+    """
+
+    engine_suspended: "bool | None" = betterproto2.field(
+        25, betterproto2.TYPE_BOOL, optional=True
+    )
+    """
+    Whether its runs are whole though its code says `engine = "auto"`: true once an audit found the engine unsound here. False
+    has it cut again; an upgrade of the engine does too. Members with stacks.write may set both.
     """
 
 
