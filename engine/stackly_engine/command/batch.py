@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, slices
+from stackly_engine.command.places import workspace_of
 from stackly_engine.command.project import Project
 from stackly_engine.command.statefile import keep, path_of
 from stackly_engine.command.store import Begun, Store, to_bytes
@@ -37,10 +38,7 @@ class Shell:
     @property
     def terraform_workspace(self) -> str:
         """The workspace of TF_WORKSPACE, or that of `terraform workspace select`: `terraform.workspace` in the code."""
-        if self.asked_workspace:
-            return self.asked_workspace
-        chosen = self.project.root / ".terraform" / "environment"
-        return chosen.read_text().strip() if chosen.is_file() else "default"
+        return workspace_of(str(self.project.root), self.asked_workspace)
 
     def run(self, folder: Path, command: str, *arguments: str, state: int | None = None) -> Done:
         """From the real root, with -chdir: `path.cwd` comes out as in the root. `state` is its size, when it is of a batch."""

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, merging, slices
+from stackly_engine.command.places import state_of
 from stackly_engine.command.workspace import write_secret
 from stackly_engine.exact import FormatError
 
 
 def path_of(root: Path, terraform_workspace: str) -> Path:
     """Where Terraform's local backend keeps the state of a workspace."""
-    if terraform_workspace == "default":
-        return root / "terraform.tfstate"
-    return root / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
+    return Path(state_of(str(root), terraform_workspace))
 
 
 def load(path: Path, version: str, lineage: str = "") -> dict[str, Any]:
