@@ -246,10 +246,13 @@ class _Reader:
         return frozenset(found)
 
     def _waits(self, unit: str) -> tuple[str, ...]:
-        """The units that this one's depends_on reaches, through theirs; behind a module all that it comes to."""
+        """The units that this one's depends_on reaches, through theirs; behind a module, and for one, all that they come to."""
         reached = ordering.reachable(self._awaited, [unit]) - {unit}
-        modules = [one for one in reached if any(name.startswith("module.") for name in self.graph.units[one].members)]
+        modules = reached if self._calls(unit) else [one for one in reached if self._calls(one)]
         return tuple(sorted(reached.union(*(self.graph.ancestors(one) for one in modules)) - {unit}))
+
+    def _calls(self, unit: str) -> bool:
+        return any(name.startswith("module.") for name in self.graph.units[unit].members)
 
 
 MISSING_FILE = "no file"

@@ -10,6 +10,7 @@ from stackly_engine.configuration import Configuration
 from stackly_engine.copying import copies_of, users_of
 from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Use, edges_of, named
 from stackly_engine.gathering import Gathering, Needs
+from stackly_engine.reference_tree import ReferenceTree, reference_tree
 from stackly_engine.source import REAL, Kind, Node
 from stackly_engine.units import Unit, units_of
 
@@ -64,6 +65,11 @@ class Graph:
     def copies(self) -> Mapping[str, frozenset[str]]:
         """Node → credential data sources that each batch with the node reads itself."""
         return copies_of(self.edges)
+
+    @cached_property
+    def reference_tree(self) -> ReferenceTree:
+        """Terraform's own graph of the whole module tree; only asked for where somebody waits for what is going to change."""
+        return reference_tree(self.configuration)
 
     def owner_of(self, address: str) -> str | None:
         """The unit of any address, with indices and deeper ones, by its top-level part; None when nothing declares it."""

@@ -60,6 +60,14 @@ def reference_tree(configuration: Configuration, *, imports: bool = True) -> Ref
     )
 
 
+def node_of(address: str, reference: Reference) -> str:
+    """The node that a reference to a node of its own module leads to: of a called module one output, or all that is in it."""
+    if not address.startswith("module."):
+        return address
+    behind = "(close)" if reference.output is None else f"output.{reference.output}"
+    return f"{address}.{behind}"
+
+
 def prefix_of(key: str) -> str:
     """How addresses below a call begin: "app.db" → `module.app.module.db.`, "" → nothing."""
     return "".join(f"module.{name}." for name in key.split(".")) if key else ""
@@ -117,10 +125,7 @@ class _Scope:
         return {self._target(*found, reference) for reference in references if (found := self.module.target(reference))}
 
     def _target(self, address: str, _taken: int, reference: Reference) -> str:
-        if not address.startswith("module."):
-            return self.prefix + address
-        behind = "(close)" if reference.output is None else f"output.{reference.output}"
-        return f"{self.prefix}{address}.{behind}"
+        return self.prefix + node_of(address, reference)
 
     def _waits(self, node: Node) -> set[str]:
         found = {self._target(address, taken, reference) for address, reference, taken in node.targets}

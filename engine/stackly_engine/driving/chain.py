@@ -14,7 +14,7 @@ from stackly_engine.cutting import Cut, cut
 from stackly_engine.dispatching import Dispatch
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
-from stackly_engine.driving.pending import changed, pending
+from stackly_engine.driving.pending import changed, changed_resources, pending
 from stackly_engine.driving.ports import Hands, Job, Planned, StoppedError
 from stackly_engine.exports import Recorded, planned, unknown_of
 from stackly_engine.records import Place
@@ -201,7 +201,7 @@ class _Attempt:
         exports = planned(known.graph, units, result.data, known.exports)
         moved = changed(result.document, result.cut.prefix)
         self.pieces.append(Piece(units, exports, result))
-        self.changed |= moved
+        self.changed |= changed_resources(result.document, result.cut.prefix)
         for unit in units:
             tops = state.tops(known, (unit,))
             mine = known.all_hashes({address: exports[address] for address in exports if address in tops})
