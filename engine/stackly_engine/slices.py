@@ -162,13 +162,17 @@ def document_bytes(state: Mapping[str, Any]) -> bytes:
 
 
 def sensitive_values(document: bytes) -> set[str]:
-    """The text of every value that the state marks as sensitive: output values and attributes by their paths."""
-    state = parse(document)
+    """As `sensitive_in`, of the bytes of a document."""
+    return sensitive_in(parse(document))
+
+
+def sensitive_in(state: Mapping[str, Any]) -> set[str]:
+    """The text of every value that a state (of `parse`) marks as sensitive: output values and attributes by their paths."""
     found: set[str] = set()
     for output in (state.get("outputs") or {}).values():
         if output.get("sensitive"):
             found.update(leaves(output.get("value")))
-    for resource in state["resources"] or []:
+    for resource in state.get("resources") or []:
         for instance in resource.get("instances") or []:
             for path in instance.get("sensitive_attributes") or []:
                 found.update(leaves(_at(instance.get("attributes"), path)))

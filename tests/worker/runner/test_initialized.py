@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stackly_engine import slices
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
@@ -17,6 +19,10 @@ ENGINE = Engine(("/usr/bin/terraform",), "terraform", "1.11.4")
 def _state(*providers: str) -> bytes:
     resources = [{"provider": f'provider["{name}"]', "type": "a", "name": "b", "instances": []} for name in providers]
     return json.dumps({"version": 4, "serial": 1, "lineage": "l", "outputs": {}, "resources": resources}).encode()
+
+
+def _read(*providers: str) -> dict[str, Any]:
+    return slices.parse(_state(*providers))
 
 
 def _modules(folder: Path, *sources: str) -> Path:
@@ -50,11 +56,11 @@ def test_pinned_only_when_nothing_can_move(
 def test_a_provider_that_only_the_state_knows_asks_for_an_init(tmp_path: Path) -> None:
     lock = tmp_path / ".terraform.lock.hcl"
     assert covered(None, lock)
-    assert covered(_state("terraform.io/builtin/terraform"), lock)
-    assert not covered(_state(NULL), lock)
+    assert covered(_read("terraform.io/builtin/terraform"), lock)
+    assert not covered(_read(NULL), lock)
     lock.write_text(LOCK)
-    assert covered(_state(NULL), lock)
-    assert not covered(_state(NULL, "registry.terraform.io/hashicorp/local"), lock)
+    assert covered(_read(NULL), lock)
+    assert not covered(_read(NULL, "registry.terraform.io/hashicorp/local"), lock)
 
 
 def test_any_other_circumstance_is_another_initialization(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
 from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, read_whole
+from stackly_worker.runner.statewatch import ReadState, StateVersion
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
 
@@ -101,6 +101,7 @@ class Batch:
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
     resolved_as: str = field(default="", init=False)  # SHA-256 of what the code is beyond its commit
+    laid: ReadState | None = field(default=None, init=False)  # the state that was laid down, once it was
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -287,6 +288,7 @@ class Batch:
             variables=self.spec.variables,
             parallelism=self.spec.parallelism,
             command=self._command,
+            laid=self.laid,
         )
 
     async def _started(self, session: Session, cut: Sequence[str] = ()) -> Mapping[str, str]:
@@ -329,15 +331,16 @@ class Batch:
             document = await getting
         finally:
             getting.cancel()
-        self._lay_state(session, document)
+        await asyncio.to_thread(self._lay_state, session, document)
         environment = terraform.prepare(self.settings)
         if not reusable:
-            await self._initialized(session, environment, lock_file, document)
+            await self._initialized(session, environment, lock_file)
             self.place.set_stamp(stamp)
-        return self._brisk(environment, document), report
+        return self._brisk(environment), report
 
-    def _brisk(self, environment: dict[str, str], state: bytes | None) -> dict[str, str]:
+    def _brisk(self, environment: dict[str, str]) -> dict[str, str]:
         lock = self.settings.root / worktree.LOCK_FILE
+        state = self.laid.version.document if self.laid else None
         return terraform.brisk(environment) if light(state, lock) else environment
 
     async def _tree(self) -> worktree.TreeReport:
@@ -346,13 +349,12 @@ class Batch:
 
     def _lay_state(self, session: Session, document: bytes | None) -> None:
         self.place.put_state(document)
-        if document is not None:
-            session.redactor.add(slices.sensitive_values(document))
-            session.known_state(document)
+        self.laid = None if document is None else ReadState.of(document)
+        if self.laid is not None:
+            session.redactor.add(slices.sensitive_in(self.laid.content))
+            session.known_state(self.laid.version)
 
-    async def _initialized(
-        self, session: Session, environment: dict[str, str], lock_file: bytes | None, state: bytes | None
-    ) -> None:
+    async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:
         lock = self.settings.root / worktree.LOCK_FILE
         artifact = await resolving.kept(session, self.spec.artifact)
         if lock_file := lock_file or artifact.lock:
@@ -362,7 +364,7 @@ class Batch:
             self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
         )
         self.resolved_as = self.spec.artifact
-        if self._initialized_before(wanted, covered=covered(state, lock)):
+        if self._initialized_before(wanted, covered=covered(self.laid.content if self.laid else None, lock)):
             session.transcript.say("Initialized before, for this very commit.")
             return
         if artifact.modules:
@@ -370,7 +372,7 @@ class Batch:
         locked = lock.exists()
         argv = terraform.init_argv(self.engine, locked=locked, fetched=bool(artifact.modules))
         async with plugin_cache.held(environment, partial(self._pause, session)):
-            await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
+            await session.step("init", self._command(argv, self._brisk(environment), "init"))
         if not session.applies and not artifact:
             self.resolved_as = await resolving.keep(session, self.settings.data, lock, locked=locked)
         if pinned(self.settings.data, lock, locked=locked):
@@ -405,13 +407,13 @@ class Batch:
         return lock.read_bytes() if lock.exists() else b""
 
     def _result_of(self, projected: bytes, bundle: PlanBundle, report: worktree.TreeReport) -> PlanResult:
-        state = read_whole(self.place.state)
         return PlanResult(
             projected=projected,
             bundle=bundle.pack(),
             engine=self.engine.name,
             variables_hash=plans.variables_hash(self.spec.variables, self.spec.hash_key),
-            state_serial=state.serial if state else None,
+            state_serial=self.laid.version.serial if self.laid else None,
+            state_lineage=self.laid.version.lineage if self.laid else "",
             left_out=tuple(report.left_out),
             artifact=self.resolved_as,
         )

@@ -30,7 +30,7 @@ from stackly_worker.runner.ports import (
     UnitRow,
 )
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ class RunnerPlane:
     timed_out: bool = False
     reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
-    _lineage: str = ""
     _early: dict[str, Any] = field(default_factory=dict)  # streams under way, by method
 
     @classmethod
@@ -89,7 +88,7 @@ class RunnerPlane:
         plane = cls(RunnerServiceStub(channel), token, clock)
         plane._early = {method: plane._stream(method) for method in ahead}
         plane.spec = await insist(plane.get_spec, clock)
-        plane.log_base, plane._lineage = plane.spec.log_offset, plane.spec.state_lineage
+        plane.log_base = plane.spec.log_offset
         if plane.spec.timeout_seconds:
             plane.wishes.ends_at = clock.monotonic() + plane.spec.timeout_seconds
         return plane
@@ -126,10 +125,7 @@ class RunnerPlane:
     async def get_state(self) -> bytes | None:
         with translated():
             call = self._stream("FetchState")
-            data = await streams.document(call, streams.STATE_MOST)
-        version = whole(data) if data else None
-        self._lineage = version.lineage if version else self._lineage
-        return data or None
+            return await streams.document(call, streams.STATE_MOST) or None
 
     async def get_plan(self) -> bytes:
         with translated():
@@ -185,7 +181,7 @@ class RunnerPlane:
             platform=platform.name(),
             tree_sha256=self._tree_sha256,
             state_serial=plan.state_serial or 0,
-            state_lineage=self._lineage,
+            state_lineage=plan.state_lineage or self.spec.state_lineage,
             projected_sha256=sha256(plan.projected).hexdigest(),
             plan_sha256=sha256(plan.bundle).hexdigest(),
             has_changes=not projected(plan.projected).empty,

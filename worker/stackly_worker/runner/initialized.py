@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from stackly_engine import slices
 from stackly_worker.runner import limits, terraform
 from stackly_worker.runner.terraform import Engine, Settings
 
@@ -54,12 +54,12 @@ def pinned(data: Path, lock: Path, *, locked: bool) -> bool:
     return _own_modules(data / "modules" / "modules.json") and (locked or not _providers(lock))
 
 
-def covered(state: bytes | None, lock: Path) -> bool:
-    """Whether the providers of a state are those of the lock file, or built in."""
+def covered(state: Mapping[str, Any] | None, lock: Path) -> bool:
+    """Whether the providers of a state (of `slices.parse`) are those of the lock file, or built in."""
     if state is None:
         return True
-    resources = slices.parse(state).get("resources") or []
-    used = {name for each in resources for name in _IN_STATE.findall(str(each.get("provider", "")))}
+    written = {str(each.get("provider", "")) for each in state.get("resources") or []}
+    used = {name for each in written for name in _IN_STATE.findall(each)}
     return {name for name in used if not name.startswith(_BUILT_IN)} <= _providers(lock)
 
 

@@ -91,6 +91,7 @@ class PlanResult:
     engine: str
     variables_hash: str
     state_serial: int | None
+    state_lineage: str = ""  # of the state that it was made on; empty when there was none
     left_out: tuple[str, ...] = ()
     whole_reasons: tuple[str, ...] = ()  # why a root that was to be cut was planned whole
     record_generations: int = 0  # of a plan by units: the sum over all records that it was made from

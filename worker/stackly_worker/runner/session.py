@@ -105,10 +105,9 @@ class Session:
     def lost(self) -> bool:
         return self.standing.lost
 
-    def known_state(self, document: bytes) -> None:
+    def known_state(self, version: StateVersion) -> None:
         """The version Terraform starts from is not news."""
-        version = whole(document)
-        self.watch.digest = version.sha256 if version else ""
+        self.watch.digest = version.sha256
 
     def stop_if_cancelled(self, step: str) -> None:
         if self.lost:

@@ -17,7 +17,7 @@ from stackly_worker.runner import limits, units_known
 from stackly_worker.runner.ports import PlanStaleError, UnitRow
 from stackly_worker.runner.session import StepFailedError
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.units_bundle import ChainBundle, PlannedOn
 from stackly_worker.runner.units_hands import Desk, UnitsHands
 from stackly_worker.runner.units_known import Given
@@ -67,8 +67,7 @@ class Reading:
     @property
     def state(self) -> StateVersion | None:
         """As the control plane gave it, laid down in the place."""
-        path = self.desk.place.state
-        return whole(path.read_bytes()) if path.exists() else None
+        return self.desk.laid.version if self.desk.laid else None
 
     async def known(self, hands: Hands, *, at: datetime, lineage: str) -> Known:
         """RunsWholeError for a root that is not cut."""
@@ -79,8 +78,7 @@ class Reading:
     def _known(self, hands: Hands, at: datetime, lineage: str) -> Known:
         if reasons := units_known.whole_reasons(self.source):
             raise RunsWholeError(reasons)
-        version = self.state
-        document = starting(version.document if version else None, lineage, self.desk.engine.version)
+        document = starting(self.desk.laid, lineage, self.desk.engine.version)
         known = units_known.read(self.source, self.given, document, self.rows, hands, at)
         if reasons := units_known.whole_reasons(self.source, known):
             raise RunsWholeError(reasons)
@@ -131,7 +129,7 @@ def _planned(known: Known) -> Chain:
 
 
 def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secrets: Sequence[str]) -> ChainPlan:
-    hidden = {*secrets, *secrets_of(chain), *slices.sensitive_values(slices.document_bytes(known.document))}
+    hidden = {*secrets, *secrets_of(chain), *slices.sensitive_in(known.document)}
     context = units_known.context(reading.source, reading.given)
     projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
     bundle = ChainBundle.of(on, chain).pack()

@@ -18,7 +18,7 @@ from stackly_worker.runner.place import DiskFullError, Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError
 from stackly_worker.runner.process import Command
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
-from stackly_worker.runner.statewatch import StateVersion, later, newest, whole
+from stackly_worker.runner.statewatch import ReadState, StateVersion, later, newest, whole
 from stackly_worker.runner.terraform import Engine, Settings
 from stackly_worker.runner.units_folder import UnitFolder
 from stackly_worker.runner.units_log import Choir, UnitEvents, Voice
@@ -31,7 +31,7 @@ _NOT_BEGUN = "not begun: the run is being stopped"
 class Desk:
     """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
 
-    `titles` says why each unit runs, where that is known.
+    `titles` says why each unit runs, where that is known. `laid` is the state that the phase begins with.
     """
 
     session: Session
@@ -43,6 +43,7 @@ class Desk:
     parallelism: int
     command: Callable[[list[str], Mapping[str, str], str], Command]
     titles: Mapping[str, str] = field(default_factory=dict)
+    laid: ReadState | None = None
 
 
 class Applies(Protocol):
