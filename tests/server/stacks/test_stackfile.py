@@ -192,8 +192,8 @@ def test_any_age_is_read_to_the_second(
 }}"""
     read = document_from_wire(parse(written.encode())["document"], lines_of(written.encode()))
     options = parse_stack_file(read).options
-    seconds = [of[0] * of[1][1] for of in (refresh, age, audit)]
-    assert options == EngineOptions(*seconds, parallel)
+    read_seconds, age_seconds, audit_seconds = (of[0] * of[1][1] for of in (refresh, age, audit))
+    assert options == EngineOptions(read_seconds, age_seconds, audit_seconds, parallel)
 
 
 UNBUILT = [
