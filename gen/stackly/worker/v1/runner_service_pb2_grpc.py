@@ -81,6 +81,11 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.FromString,
                 _registered_method=True)
+        self.VerifyPlan = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/VerifyPlan',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.FromString,
+                _registered_method=True)
         self.FetchRecords = channel.unary_stream(
                 '/stackly.worker.v1.RunnerService/FetchRecords',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.SerializeToString,
@@ -90,6 +95,11 @@ class RunnerServiceStub:
                 '/stackly.worker.v1.RunnerService/WriteRecords',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
+                _registered_method=True)
+        self.ReportUnits = channel.unary_unary(
+                '/stackly.worker.v1.RunnerService/ReportUnits',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.FromString,
                 _registered_method=True)
         self.WriteState = channel.stream_unary(
                 '/stackly.worker.v1.RunnerService/WriteState',
@@ -188,6 +198,17 @@ class RunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyPlan(self, request_iterator, context):
+        """Holds the plan of a batch of units that was planned again while the run is applied to the plan that was approved: with
+        what the batch now reads it must do nothing that was not shown. Each such batch is asked for before Terraform applies it.
+        Fails with PLAN_NOT_COVERED, and says what is not covered: the batch must not be applied then, its records are not taken,
+        and the run is applied in part. The same plan again is answered again.
+        A runner may call it, for its batch, after StartApply.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchRecords(self, request, context):
         """Streams what is kept of each unit's last apply, by unit; nothing when nothing is kept.
         A runner may call it, for its batch.
@@ -202,6 +223,16 @@ class RunnerServiceServicer:
         In an apply: for units that StartApply named, after the state that the records speak of was accepted. In a plan that has
         nothing to do, after SubmitPlan: for planned units, while nobody holds the lock and the state is the planned one.
         Fails with CONCURRENT_CHANGE, LEASE_LOST or LIMIT_EXCEEDED.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportUnits(self, request, context):
+        """Reports batches of units that began or ended, so that people see them while the run goes on. The same report again
+        changes nothing, and what has ended stays as it ended. What is left comes with FinishBatch.
+        Fails with LEASE_LOST.
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -281,6 +312,11 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.SerializeToString,
             ),
+            'VerifyPlan': grpc.stream_unary_rpc_method_handler(
+                    servicer.VerifyPlan,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.SerializeToString,
+            ),
             'FetchRecords': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchRecords,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.FromString,
@@ -290,6 +326,11 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.WriteRecords,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.SerializeToString,
+            ),
+            'ReportUnits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportUnits,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.SerializeToString,
             ),
             'WriteState': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteState,
@@ -563,6 +604,33 @@ class RunnerService:
             _registered_method=True)
 
     @staticmethod
+    def VerifyPlan(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/VerifyPlan',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FetchRecords(request,
             target,
             options=(),
@@ -606,6 +674,33 @@ class RunnerService:
             '/stackly.worker.v1.RunnerService/WriteRecords',
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportUnits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/ReportUnits',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

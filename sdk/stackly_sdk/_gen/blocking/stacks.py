@@ -13,7 +13,13 @@ from stackly_sdk.values import Json, Masked, Secret, output_values, run_variable
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.stack_service import StackServiceClient
-    from stackly_sdk._gen.stackly.v1 import RunType, StackState, StackStateStatus
+    from stackly_sdk._gen.stackly.v1 import (
+        ExecutionGraph,
+        GetExecutionGraphResponse,
+        RunType,
+        StackState,
+        StackStateStatus,
+    )
     from stackly_sdk._gen.blocking.client import Stackly
     from stackly_sdk._gen.blocking.runs import Run
 
@@ -143,6 +149,15 @@ class Stack:
         """The outputs of its newest state by name. Sensitive ones are `MASKED` unless asked for, which is audited."""
         found = self.state.outputs(include_sensitive=include_sensitive)
         return output_values(found.outputs)
+
+    def graph(self, commit: str = "") -> "ExecutionGraph":
+        """The units of its newest plan as a graph; of a commit when one is given. Raises PlanNotReady when there is none."""
+        return there((self.execution_graph(commit)).graph)
+
+    def execution_graph(self, commit: str = "", *, draw: bool = False) -> "GetExecutionGraphResponse":
+        """The graph, with `draw` as a picture too: a whole SVG document."""
+        name = f"{self.name}/runs/latest/graph"
+        return self._client.runs.api.get_execution_graph(name=name, commit=commit, draw=draw)
 
     def runs(self) -> "Pager[Run]":
         """Its runs, newest first."""
