@@ -6,7 +6,7 @@ from stackly_server.access import Subject
 from stackly_server.database import Database
 from stackly_server.errors import NotFound
 from stackly_server.logs.service import LogService
-from stackly_server.runs import store
+from stackly_server.runs import store, unit_store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.engines import requirement
 from stackly_server.runs.model import Phase
@@ -41,6 +41,8 @@ class FetchService:
             head = await self._states.head(conn, subject.tenant, state.id)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
             artifact = await artifact_of(conn, subject.tenant, run.id)
+            cut = blueprint.units and batch.phase is Phase.PLAN
+            costs = await unit_store.costs(conn, subject.tenant, state.id) if cut else []
         secrets = await self._batches.secret_variables(subject.tenant, run, state)
         timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
         return Spec(
@@ -52,7 +54,7 @@ class FetchService:
             state_serial=head.serial, state_lineage=head.lineage,
             plan_sha256=plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
             log_offset=run.log_size, slices=batch.slices, work_key=str(state.id),
-            units=blueprint.units, artifact_sha256=artifact,
+            units=blueprint.units, options=blueprint.options, artifact_sha256=artifact, costs=tuple(costs),
         )  # fmt: skip
 
     async def source(self, subject: Subject) -> AsyncIterator[tuple[SourceEntry, bytes]]:
