@@ -7,7 +7,7 @@ from typing import Any
 
 from stackly_engine import ordering, reasons
 from stackly_engine.addresses import top
-from stackly_engine.deciding import REMOVED_UNIT, Facts, own_reasons
+from stackly_engine.deciding import REMOVED_UNIT, Facts
 from stackly_engine.graph import OUTPUTS
 from stackly_engine.reasons import AUDIT, Reason
 from stackly_engine.schedule import Planning, Status
@@ -73,11 +73,12 @@ class Standing:
 
     @classmethod
     def of(cls, facts: Facts) -> "Standing":
-        statuses = Planning(facts).statuses
+        planning = Planning(facts)
+        statuses, decisions = planning.statuses, planning.decisions
         return cls(
             frozenset(unit for unit, status in statuses.items() if status is Status.SKIPPED),
             frozenset(unit for unit, status in statuses.items() if status is Status.WAITING),
-            {unit: own_reasons(facts, unit) for unit, status in statuses.items() if status is Status.DEFINITE},
+            {unit: decisions[unit].reasons for unit, status in statuses.items() if status is Status.DEFINITE},
         )
 
 
@@ -132,24 +133,31 @@ def compared(
     *,
     planned: Collection[str] = (),
     deferred: Collection[str] = (),
-    moved: Collection[str] = (),
+    moved: Mapping[str, str] | None = None,
 ) -> tuple[Audited, ...]:
     """What each difference means, the worst first.
 
     `cut` are the changes of the units planned by themselves, `planned` those that were planned on purpose, `deferred` those
-    that can only be planned later: of them nothing can be said.
+    that can only be planned later: of them nothing can be said. `moved` are data sources that read something else now, with
+    their units; those that explain a difference are told too, for only with them it comes to an end.
     """
-    upstream = facts.upstream
-    found = [
-        _judged(one, address, standing, cut, deferred, lambda unit: bool(_at_and_above(upstream, unit) & set(moved)))
-        for address, one in whole.items()
-    ]
+    upstream, moved = facts.upstream, moved or {}
+    behind = {
+        unit: _at_and_above(upstream, unit) & set(moved.values()) for unit in {one.unit for one in whole.values()}
+    }
+    found = [_judged(one, address, standing, cut, deferred, bool(behind[one.unit])) for address, one in whole.items()]
     found += [
         Audited(
             one.unit, address, Difference.OTHER, f"planned by itself it would {_words(one)}; the whole root would not"
         )
         for address, one in cut.items()
         if address not in whole and one.unit in planned and one.unit in standing.skipped
+    ]
+    readers = {unit for one in found if one.difference is Difference.WORLD for unit in behind[one.unit]}
+    found += [
+        Audited(unit, address, Difference.WORLD, "it reads something else now")
+        for address, unit in moved.items()
+        if unit in readers
     ]
     rank = list(Difference)
     return tuple(sorted(found, key=lambda one: (rank.index(one.difference), one.unit, one.address)))
@@ -161,7 +169,7 @@ def _judged(
     standing: Standing,
     cut: Mapping[str, Change],
     deferred: Collection[str],
-    reads: Callable[[str], bool],
+    reads: bool,  # noqa: FBT001 - whether it reads something of the world that is another now
 ) -> Audited:
     unit, words = change.unit, _words(change)
     if unit not in standing.skipped and unit not in standing.waiting:
@@ -178,7 +186,7 @@ def _judged(
         return Audited(unit, address, Difference.OTHER, f"the whole root would {words}; planned by itself {instead}")
     if unit in standing.waiting:
         return Audited(unit, address, Difference.PENDING, "something that it reads is about to change")
-    if reads(unit):
+    if reads:
         return Audited(unit, address, Difference.WORLD, f"it would {words}: what it reads of the world is another")
     return Audited(unit, address, Difference.SAME, f"it would {words}, and be skipped")
 

@@ -95,7 +95,7 @@ async def known(conn: Connection, account_id: UUID) -> dict[UUID, Known]:
     cursor = await conn.execute(
         """
         SELECT state.id, coalesce(tried.created_at, state.created_at), coalesce(last.build, ''), coalesce(last.engine, ''),
-            coalesce(applied.engine, ''), tried.created_at, coalesce(tried.done_at IS NULL, false)
+            coalesce(applied.engine, ''), tried.created_at, tried.created_at IS NOT NULL AND tried.done_at IS NULL
         FROM stack_states AS state
         LEFT JOIN LATERAL (
             SELECT created_at, done_at FROM runs

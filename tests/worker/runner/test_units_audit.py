@@ -196,6 +196,7 @@ async def test_what_is_read_of_the_world_is_the_world(make_batch: Make, tmp_path
     assert kinds["module.a"] is Difference.WORLD
     assert Difference.OTHER not in kinds.values()
     assert Difference.SAME not in kinds.values()
+    assert kinds["module.reads"] is Difference.WORLD  # else the next run would read it no more than this one
 
 
 async def test_what_is_pending_is_no_difference_of_the_engine(make_batch: Make) -> None:

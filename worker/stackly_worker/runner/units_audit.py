@@ -53,8 +53,9 @@ class Audit:
         known, session = self.known, self.desk.session
         standing = await asyncio.to_thread(Standing.of, known.facts)
         whole = auditing.changes(plan, self._owner)
-        moved = {unit for address in auditing.moved_data(known.document, plan) if (unit := self._owner(address))}
-        wanted = auditing.to_plan(known.facts, standing, whole, moved)
+        read = sorted(auditing.moved_data(known.document, plan))
+        moved = {address: unit for address in read if (unit := self._owner(address))}
+        wanted = auditing.to_plan(known.facts, standing, whole, frozenset(moved.values()))
         facts, cut, deferred = known.facts, dict[str, Change](), frozenset[str]()
         if wanted is not None:
             session.transcript.say(
