@@ -237,3 +237,9 @@ def _linked(module: Module, node: Node) -> Node:
         if (target := module.target(reference)) is not None
     )
     return replace(node, targets=targets)
+
+
+def is_conditional(node: Node) -> bool:
+    """Whether it is a data source with conditions: Terraform then reads it after all that it comes to is applied."""
+    inner = (block.blocks for block in node.block.blocks if block.type == "lifecycle") if node.kind is Kind.DATA else ()
+    return any(one.type in {"precondition", "postcondition"} for found in inner for one in found)

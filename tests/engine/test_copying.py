@@ -179,6 +179,8 @@ def test_a_token_that_is_read_as_a_value_is_copied_too(meta: str, read: str) -> 
         assert graph.needs([unit]).copied == {TOKEN}
         assert graph.needs([unit]).external == {"module.eks"}
         assert "module.eks" in graph.upstream[unit]
+    trees: dict[str, dict[str, str]] = {name: {} for name in (".", "eks", "app", "plain")}
+    assert all_parts(graph, Context("v", "e", "s", trees=trees))["module.plain"].inputs == (("module.eks", "name"),)
 
 
 @pytest.mark.parametrize(("inside", "together"), [("access_token", True), ("project", False)])

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stackly_engine.cutting import waits_for_nothing
 from stackly_engine.dependencies import Dependencies, dependencies
+from stackly_engine.driving.pending import Pending
 from stackly_engine.exports import Export
 from stackly_engine.source import REAL, Kind
 
@@ -166,8 +166,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("§5", "the type is an input", "driving.known:hash_of", _hashed(type="dynamic"), "the type of an output changes"),
     Mutation("§7", "unknown is not null", "exports:from_planned_output", _export(unknown=False), "known and unknown"),
     Mutation("§7", "what is known of unknowns", "exports:from_planned_output", _export(refined=()), "known and unknown"),
-    Mutation("§4", "depends_on is pending in a preview", "driving.chain:pending", always(waits_for_nothing), "data sources that wait"),
+    Mutation("§4", "depends_on is pending in a preview", "driving.chain:pending", lambda _: lambda graph, _: Pending(graph, frozenset()), "data sources that wait"),
     Mutation("§4", "pending behind modules", "driving.pending:Pending._behind", instead(frozenset()), "data sources behind modules"),
+    Mutation("§4", "who waits without a list runs with what it waits for", "driving.pending:Pending.beside", always(frozenset()), "data sources that wait for what they read"),
     Mutation("§4", "a call waits for what a resource comes to", "driving.pending:Pending.__call__", _calls_as_resources, "data sources behind what stays"),
     Mutation("§9", "what cannot go holds nothing up", "applying:Applying._lets_go", lambda _: lambda self, needed: self._status[needed] in {"applied", "dropped", "skipped"}, "an update fails before what it lets go"),
     Mutation("§7", "deferred what depends on an unknown", "driving.chain:_Attempt.consumed", always({}), "count of an unknown"),

@@ -36,7 +36,7 @@ BATCHES = Price(
 
 
 VALIDATING = bool(os.environ.get("ORACLE_VALIDATE"))  # else only what is planned is, by the plan
-_INIT = re.compile(r"(?:terraform|tofu) init")
+_INIT = re.compile(r"(?:terraform|tofu)\s+init")
 
 
 @dataclass(frozen=True)

@@ -168,12 +168,22 @@ class _Attempt:
         beside: int,
     ) -> None:
         """`beside` says how many are about to be started, this one too: all of them share one budget."""
+        if self.wait_together(units):
+            return
         self.planning.start(units)
         if self.joined.deferred & set(units):
             self.defer(units)
             return
         job, key = self.job(units, min(self.known.workers, max(beside, len(running) + 1)))
         running[pool.submit(self.plan, job, key)] = units
+
+    def wait_together(self, units: tuple[str, ...]) -> bool:
+        """Join the batch with what its data sources wait for where only Terraform itself can tell; True when that is new."""
+        beside = pending(self.known.graph, self.changed).beside(units) - set(units)
+        if beside:
+            self.joined.sets.append(self.hull(beside.union(units)))
+            self.again = True
+        return bool(beside)
 
     def plan(self, job: Job, key: tuple[object, ...]) -> Planned:
         if key not in self.joined.plans:
