@@ -10,8 +10,8 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from stackly_engine.auditing import AuditReport
-from stackly_server.engine_build import BUILD
 from stackly_server.runs.audit_model import Audit, Finding, Known, Result, Verdict, report_from_json, report_to_json
+from stackly_server.stacks.engine_build import BUILD
 
 Connection = AsyncConnection[TupleRow]
 

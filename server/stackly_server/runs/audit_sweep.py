@@ -6,11 +6,11 @@ from uuid import UUID
 from stackly_server.accounts.namespaces import account_name
 from stackly_server.clock import Clock
 from stackly_server.database import Database
-from stackly_server.engine_build import BUILD
 from stackly_server.errors import NotNow, TooMuch
 from stackly_server.runs import audit_store
 from stackly_server.runs.audit_model import why_due
 from stackly_server.runs.service import RunService
+from stackly_server.stacks.engine_build import BUILD
 from stackly_server.stacks.service import StackService
 
 _log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from stackly_engine.auditing import Audited, AuditReport, Difference
 from stackly_server.database import Transaction
-from stackly_server.engine_build import BUILD
 from stackly_server.runs import audit_store
 from stackly_server.runs.audit_model import Finding, Result, Verdict, finding_of, repeats, result_of
 from stackly_server.runs.model import Plan, Run
+from stackly_server.stacks.engine_build import BUILD
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService, visible

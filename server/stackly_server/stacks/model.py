@@ -10,8 +10,8 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from stackly_server.engine_build import BUILD, EVERY_BUILD
 from stackly_server.stacks.config import StackConfig, StateConfig
+from stackly_server.stacks.engine_build import BUILD, EVERY_BUILD
 from stackly_server.stacks.engine_options import EngineOptions
 
 BY_HAND = "-"

@@ -9,9 +9,9 @@ from uuid import UUID
 from stackly_server.access import Subject, own, require
 from stackly_server.clock import uuid7
 from stackly_server.database import Connection, Database, Transaction
-from stackly_server.engine_build import EVERY_BUILD
 from stackly_server.errors import AlreadyExists, Conflict, FieldProblem, Invalid, NotFound, NotNow
 from stackly_server.stacks import state_store, store
+from stackly_server.stacks.engine_build import EVERY_BUILD
 from stackly_server.stacks.fixed import require_fixed
 from stackly_server.stacks.model import BY_HAND, Blueprint, CodeStatus, StackCode, StackState, blueprint_of
 from stackly_server.stacks.problems import config_invalid

@@ -17,7 +17,7 @@ from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import plans
 from stackly_server.access import Subject
 from stackly_server.clock import SystemClock
-from stackly_server.engine_build import BUILD
+from stackly_server.stacks.engine_build import BUILD
 from stackly_server.errors import Invalid
 from stackly_server.runs.audit_model import Known, repeats, why_due
 from stackly_server.runs.audit_sweep import AuditSweep
