@@ -14,12 +14,16 @@ STATE_BYTES = 256 * 1024**2
 PLAN_BYTES = 256 * 1024**2
 ARTIFACT_BYTES = 100 * 1024**2  # of what the code of a run is beyond its commit; on the wire too (KeepArtifact)
 PLAN_REASONS_BYTES = 1024**2  # of why units run: beyond it the headlines stay, so that a plan is below MESSAGE_BYTES
+LEFT_UNITS_SHOWN = 100  # of what an apply left to be planned again: a run names the first of them
 PLAN_NEEDS_BYTES = 1024**2  # of names of units that units need: beyond it a plan has no graph
 RECORD_BYTES = 1024**2  # of one unit's record; on the wire too (UnitRecord)
 EXPORTS_BYTES = 2 * 1024**2  # of what other units read of one unit; on the wire too
 RECORDS_CALL_BYTES = 3 * 1024**2  # of all records and exports of one call: below MESSAGE_BYTES
 RECORDS_STATE_BYTES = 256 * 1024**2  # of all units of a stack state
 UNIT_CHARACTERS = 512
+UNIT_BATCHES = 10_000  # of one runner, as they are shown and priced
+UNIT_REPORT_CHARACTERS = 1024**2  # of names of units in one report
+GRAPH_SVG_BYTES = 3 * 1024**2  # below MESSAGE_BYTES, with the graph beside it
 WEBHOOK_BYTES = 25 * 1024**2
 MESSAGE_BYTES = 4 * 1024**2
 

@@ -4,15 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stackly_engine.plans import ProjectedPlan
+from stackly_engine.projected_chain import ProjectedChain
+from stackly_engine.projected_coverage import uncovered_in_chain
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
+    NotCoveredError,
     Outcome,
     PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitReport,
     UnitRow,
 )
 from stackly_worker.runner.statewatch import StateVersion
@@ -45,6 +50,11 @@ class MemoryPlane:
     sources: int = 0
     artifact: bytes = b""
     records: dict[str, UnitRow] = field(default_factory=dict)
+    reports: list[UnitReport] = field(default_factory=list)
+    verified: list[tuple[str, ...]] = field(
+        default_factory=list
+    )  # batches whose plan, made again, was held to the approved one
+    refuse_plans: bool = False
 
     @property
     def text(self) -> str:
@@ -109,6 +119,10 @@ class MemoryPlane:
                 raise PlaneRefusedError("CONCURRENT_CHANGE")
             self.records[row.unit] = row
 
+    async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        await self._answer()
+        self.reports.extend(reports)
+
     async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         if self.nonces and self.nonces[-1] != nonce:
             raise LeaseLostError("started before")
@@ -117,6 +131,15 @@ class MemoryPlane:
         self.nonces.append(nonce)
         await self._answer()
         return self.grant
+
+    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+        await self._answer()
+        assert self.plan is not None
+        approved = ProjectedChain.from_bytes(self.plan.projected)
+        self.verified.append(tuple(units))
+        findings = uncovered_in_chain(approved, units, ProjectedPlan.from_bytes(projected))
+        if findings or self.refuse_plans:
+            raise NotCoveredError("; ".join(f"{one.address}: {one.reason}" for one in findings))
 
     async def renew(self) -> Renewal:
         await self.news.wait()

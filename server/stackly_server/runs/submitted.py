@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stackly_engine import exact, plans, projected_chain
+from stackly_engine.auditing import AuditReport
 from stackly_engine.plans import ProjectedPlan
 from stackly_server.errors import Invalid
 from stackly_server.runs import changes
 from stackly_server.runs.changes import Projected
 from stackly_server.runs.model import Plan, Run
 from stackly_server.runs.source_digest import source_digest
+
+
+def projection_of(plan_blob: str) -> str:
+    """Where the projected document of a plan by units lies, beside its bundle."""
+    return f"{plan_blob}.projected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class SubmittedPlan:
     bundle: bytes
     whole_reasons: tuple[str, ...] = ()
     record_generations: int = 0
+    audit: AuditReport | None = None
     artifact_sha256: str = ""
 
     def check(self) -> None:

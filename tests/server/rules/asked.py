@@ -11,14 +11,14 @@ from api import Metadata
 from machines import Machine
 from server.rules.account import Account
 from server.rules.calls import RPCS, Outcome, Rpc, call
-from server.rules.materials import CLAIM, artifact, plan, policy, record, state, webhook
+from server.rules.materials import CLAIM, artifact, plan, planned_again, policy, record, state, webhook
 from server.rules.place import Caller
 
 Fields = Mapping[str, Any]
 Special = Callable[[Account, Caller], Fields | list[Message]]
 
 _APPLYING = {"RunnerService/FetchPlan", "RunnerService/StartApply", "RunnerService/WriteState"}
-_BEGUN = {"RunnerService/FetchRecords", "RunnerService/WriteRecords"}
+_BEGUN = {"RunnerService/FetchRecords", "RunnerService/VerifyPlan", "RunnerService/WriteRecords"}
 _RUNS = {"RunService/ListRunSteps", "RunService/TailRunLogs", "RunService/ReadRunLogs"}  # of the one that is applied
 
 
@@ -151,6 +151,7 @@ _SPECIAL: Mapping[str, Special] = {
     "RunnerService/StartApply": lambda _a, _c: {"start_token": str(uuid4())},
     "RunnerService/KeepArtifact": lambda a, _c: artifact(a.tenant.name),
     "RunnerService/SubmitPlan": lambda a, _c: plan({"artifact_sha256": a.facts["artifact"]}),
+    "RunnerService/VerifyPlan": lambda _a, _c: planned_again(),
     "RunnerService/WriteRecords": lambda a, _c: {"records": [record("module.app", a.tenant.name)]},
     "RunnerService/WriteState": _written,
     "StackService/CreateStackState": _fixed(stack_state_id="another", stack_state={}),

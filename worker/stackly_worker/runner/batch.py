@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets as chance
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
+from stackly_engine.auditing import AuditReport
 from stackly_worker.runner import (
     limits,
     plugin_cache,
@@ -18,6 +19,7 @@ from stackly_worker.runner import (
     terraform,
     units,
     units_apply,
+    units_audit,
     units_bundle,
     units_folder,
     variables,
@@ -27,6 +29,7 @@ from stackly_worker.runner.artifact import ArtifactRefusedError
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
+from stackly_worker.runner.options import EngineOptions
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
     BundleError,
@@ -64,7 +67,7 @@ class BatchSpec:
 
     `root` is the root module's folder in the tree, "." for the tree itself. `secrets` are texts that must never leave
     (sensitive variables, credentials); `environment` is the declared set, nothing else is inherited but PATH and LANG.
-    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy or refresh_only.
+    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy, refresh_only or audit.
     """
 
     plan_key: str
@@ -81,6 +84,8 @@ class BatchSpec:
     renew_every: float = 5.0
     units: bool = False  # cut the root into units, if it can be
     artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
+    options: EngineOptions = field(default_factory=EngineOptions)  # of a root that is cut
+    costs: tuple[tuple[int, float], ...] = ()  # resources and seconds of batches of units of earlier runs
 
 
 @dataclass
@@ -130,6 +135,7 @@ class Batch:
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
+            outcome = replace(outcome, unit_batches=session.progress.rest())
             try:
                 await insist(lambda: self.plane.finish(outcome), self.clock)
             except LeaseLostError as error:
@@ -164,7 +170,7 @@ class Batch:
     async def _session(self, *, applies: bool) -> AsyncIterator[Session]:
         session = Session.open(self.folder, self.place, self.plane, self.clock, self.spec.secrets)
         session.grace, session.applies = self.spec.grace, applies
-        tasks = [asyncio.create_task(run) for run in (session.log.run(), session.renewing(self.spec.renew_every))]
+        tasks = [asyncio.create_task(run) for run in _beside(session, self.spec.renew_every)]
         try:
             yield session
         finally:
@@ -197,6 +203,8 @@ class Batch:
 
     async def _plan(self, session: Session) -> Outcome:
         environment, report = await self._prepared(session, lock_file=None)
+        if self.spec.mode == units_audit.MODE:
+            return await self._audit(session, environment, report)
         whole_reasons: tuple[str, ...] = ()
         if self.spec.units:
             try:
@@ -220,6 +228,23 @@ class Batch:
         counts = {"add": summary.add, "change": summary.change, "remove": summary.destroy, "import": summary.import_}
         return replace(session.outcome("planned", step="plan", rc=0), counts=counts)
 
+    async def _audit(self, session: Session, environment: Mapping[str, str], report: worktree.TreeReport) -> Outcome:
+        """The whole plan is what is handed in: what was found is beside it."""
+        audit, found = None, AuditReport(units_audit.NOT_CUT)
+        if self.spec.units:
+            try:
+                audit = await units_audit.Audit.begin(self._desk(session, environment), self.spec.hash_key)
+            except units.RunsWholeError as error:
+                found = AuditReport("; ".join(error.reasons))
+        document = await self._shown_whole(session, environment)
+        if audit is not None:
+            found = await audit.compare(exact.loads(document))
+        session.transcript.say(f"\n{found.words}")
+        result = await asyncio.to_thread(self._result, document, report)
+        result = replace(result, audit=found, record_generations=audit.generations if audit is not None else 0)
+        await insist(lambda: self._submit(session, result), self.clock)
+        return session.outcome("planned", step="plan", rc=0)
+
     async def _plan_whole(
         self,
         session: Session,
@@ -227,6 +252,13 @@ class Batch:
         report: worktree.TreeReport,
         whole_reasons: tuple[str, ...],
     ) -> Outcome:
+        document = await self._shown_whole(session, environment)
+        result = replace(await asyncio.to_thread(self._result, document, report), whole_reasons=whole_reasons)
+        await insist(lambda: self._submit(session, result), self.clock)
+        return session.outcome("planned", step="plan", rc=0)
+
+    async def _shown_whole(self, session: Session, environment: Mapping[str, str]) -> bytes:
+        """Plan the whole root; the plan's JSON."""
         self._write_variables()
         argv = terraform.plan_argv(
             self.engine,
@@ -241,9 +273,7 @@ class Batch:
         shown = await session.step("show", show)
         document = shown.out.read_bytes()
         shown.out.unlink()
-        result = replace(await asyncio.to_thread(self._result, document, report), whole_reasons=whole_reasons)
-        await insist(lambda: self._submit(session, result), self.clock)
-        return session.outcome("planned", step="plan", rc=0)
+        return document
 
     async def _submit(self, session: Session, result: PlanResult) -> None:
         """One try. What is wished meanwhile counts before the next: a stream may break again and again."""
@@ -255,7 +285,7 @@ class Batch:
         session.redactor.add(bundle.secrets)
         environment, _ = await self._prepared(session, lock_file=bundle.lock)
         if bundle.plan.startswith(units_bundle.MAGIC):
-            return await self._apply_units(session, environment, bundle.plan)
+            return await self._apply_units(session, environment, bundle)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
         write_new(plan_file, bundle.plan)
@@ -268,10 +298,10 @@ class Batch:
             await session.suspect_unwritten(version, plan_file)
         return self._applied(session, rc, version)
 
-    async def _apply_units(self, session: Session, environment: Mapping[str, str], plan: bytes) -> Outcome:
-        desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(plan)
-        reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, bundle)
-        carrying = units_apply.Carrying(units.with_titles(desk, chain), known, chain, reading.rows)
+    async def _apply_units(self, session: Session, environment: Mapping[str, str], bundle: PlanBundle) -> Outcome:
+        desk, planned = self._desk(session, environment), units_bundle.ChainBundle.unpack(bundle.plan)
+        reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, planned)
+        carrying = units_apply.Carrying(units.with_titles(desk, chain), known, chain, reading.rows, bundle.secrets)
         if not chain.pieces:
             return session.outcome("applied", step="apply", rc=0)
         whole = await carrying.begin()
@@ -287,6 +317,8 @@ class Batch:
             environment=environment,
             variables=self.spec.variables,
             parallelism=self.spec.parallelism,
+            options=self.spec.options,
+            costs=self.spec.costs,
             command=self._command,
             laid=self.laid,
         )
@@ -430,6 +462,11 @@ class Batch:
     def _remove_variables(self) -> None:
         if self.settings.var_file:
             self.settings.var_file.unlink(missing_ok=True)
+
+
+def _beside(session: Session, renew_every: float) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What goes on while a phase does."""
+    return session.log.run(), session.renewing(renew_every), session.progress.run()
 
 
 def _last_words(outcome: Outcome) -> str:

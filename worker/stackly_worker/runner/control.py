@@ -21,12 +21,14 @@ from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
+    NotCoveredError,
     Outcome,
     PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitReport,
     UnitRow,
 )
 from stackly_worker.runner.shipping import insist
@@ -187,6 +189,7 @@ class RunnerPlane:
             has_changes=not projected(plan.projected).empty,
             whole_reasons=plan.whole_reasons,
             record_generations=plan.record_generations,
+            audit=None if plan.audit is None else report.audited(plan.audit),
             artifact_sha256=plan.artifact,
         )
         with translated():
@@ -205,6 +208,11 @@ class RunnerPlane:
             with translated():
                 await self.stub.WriteRecords(some, metadata=self._as_runner, timeout=_CALL)
 
+    async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        request = messages.ReportUnitsRequest(batches=report.unit_batches(reports, self.clock.monotonic()))
+        with translated():
+            await self.stub.ReportUnits(request, metadata=self._as_runner, timeout=_CALL)
+
     async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         crash_point("runner.apply.before_start")
         request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)), units=units)
@@ -212,6 +220,12 @@ class RunnerPlane:
             await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
         crash_point("runner.apply.after_start")
         return Grant()
+
+    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+        crash_point("runner.verify.before")
+        with translated():
+            parts = streams.verify_parts(units, projected)
+            await self.stub.VerifyPlan(parts, metadata=self._as_runner, timeout=_STREAM)
 
     async def renew(self) -> Renewal:
         """Returns as soon as somebody wishes a stop: the control plane, this machine, or the time limit."""
@@ -234,6 +248,7 @@ class RunnerPlane:
             return
         crash_point("runner.finish.before")
         request = report.finished(outcome, phase=self.spec.batch.phase, timed_out=self.timed_out)
+        request.unit_batches.extend(report.unit_batches(outcome.unit_batches, self.clock.monotonic()))
         await self.persist(lambda: self.send_finish(request))
         crash_point("runner.finish.after")
 
@@ -287,4 +302,6 @@ def _translation(error: grpc.aio.AioRpcError) -> Exception:
         return LeaseLostError(words)
     if code in _AGAIN and reason != "QUOTA_EXCEEDED":
         return PlaneUnavailableError(words)
+    if reason == "PLAN_NOT_COVERED":
+        return NotCoveredError(words)
     return PlaneRefusedError(f"{reason or code.name}: {words}")

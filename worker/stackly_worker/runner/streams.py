@@ -107,6 +107,14 @@ def plan_parts(header: messages.PlanHeader, projected: bytes, bundle: bytes) -> 
         yield messages.SubmitPlanRequest(plan_file=piece)
 
 
+def verify_parts(units: Iterable[str], projected: bytes) -> Iterator[messages.VerifyPlanRequest]:
+    """VerifyPlan's stream: the header, the projected document of the batch."""
+    digest = sha256(projected).hexdigest()
+    yield messages.VerifyPlanRequest(header=messages.VerifyPlanHeader(units=units, projected_sha256=digest))
+    for piece in pieces(projected):
+        yield messages.VerifyPlanRequest(projected=piece)
+
+
 def state_parts(header: messages.StateHeader, data: bytes) -> Iterator[messages.WriteStateRequest]:
     """WriteState's stream: the header, the document."""
     yield messages.WriteStateRequest(header=header)

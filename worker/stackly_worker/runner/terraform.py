@@ -171,8 +171,8 @@ def init_argv(engine: Engine, *, locked: bool, fetched: bool = False) -> list[st
 def plan_argv(
     engine: Engine, settings: Settings, *, mode: str = "apply", replace: Sequence[str] = (), parallelism: int = 10
 ) -> list[str]:
-    """`mode`: apply, destroy or refresh_only. Secrets travel in the variable file only, never in argv."""
-    modes = {"apply": [], "destroy": ["-destroy"], "refresh_only": ["-refresh-only"]}
+    """`mode`: apply, destroy, refresh_only or audit (the world is not asked about what is managed). Secrets travel in the variable file only, never in argv."""
+    modes = {"apply": [], "destroy": ["-destroy"], "refresh_only": ["-refresh-only"], "audit": ["-refresh=false"]}
     variables = [f"-var-file={settings.var_file}"] if settings.var_file else []
     return [
         *engine.command, "plan", "-json", "-input=false", "-lock=false", f"-out={settings.plan_file}",

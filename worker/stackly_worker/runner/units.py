@@ -13,7 +13,7 @@ from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
-from stackly_worker.runner import limits, units_known
+from stackly_worker.runner import units_known
 from stackly_worker.runner.ports import PlanStaleError, UnitRow
 from stackly_worker.runner.session import StepFailedError
 from stackly_worker.runner.shipping import insist
@@ -60,7 +60,7 @@ class Reading:
         place, settings = desk.place, desk.settings
         given = Given(
             engine=desk.engine.name, key=key, variables=desk.variables, environment=settings.environment,
-            notes=place.folder / "hashes", replace=replaced, workers=limits.UNIT_PROCESSES,
+            notes=place.folder / "hashes", replace=replaced, options=desk.options, costs=desk.costs,
         )  # fmt: skip
         return cls(desk, UnitSource(place.tree, settings.root, settings.data, Product(desk.engine.product)), given)
 

@@ -1,8 +1,9 @@
 """The engine's port on a worker: each batch of units in a Terraform of its own, with journal, log, and part of the state."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from stackly_engine.records import Record
 from stackly_worker.runner import limits, terraform, worktree
 from stackly_worker.runner.events import Events
 from stackly_worker.runner.journal import write_new
+from stackly_worker.runner.options import Budget, EngineOptions
 from stackly_worker.runner.place import DiskFullError, Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError
 from stackly_worker.runner.process import Command
@@ -25,13 +27,15 @@ from stackly_worker.runner.units_log import Choir, UnitEvents, Voice
 
 _Answer = TypeVar("_Answer")
 _NOT_BEGUN = "not begun: the run is being stopped"
+_NOT_COVERED = "not begun: the control plane finds more in it than was approved"
 
 
 @dataclass(frozen=True)
 class Desk:
     """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
 
-    `titles` says why each unit runs, where that is known. `laid` is the state that the phase begins with.
+    `titles` says why each unit runs, where that is known. `mode` is that of plans, as of `terraform.plan_argv`.
+    `laid` is the state that the phase begins with.
     """
 
     session: Session
@@ -41,8 +45,11 @@ class Desk:
     environment: Mapping[str, str]
     variables: Mapping[str, Any]
     parallelism: int
+    options: EngineOptions
     command: Callable[[list[str], Mapping[str, str], str], Command]
     titles: Mapping[str, str] = field(default_factory=dict)
+    costs: tuple[tuple[int, float], ...] = ()
+    mode: str = "apply"
     laid: ReadState | None = None
 
 
@@ -62,6 +69,9 @@ class Applies(Protocol):
     def forget(self, number: int) -> None:
         """All that the batch wrote was kept."""
 
+    async def covered(self, planned: Planned) -> bool:
+        """Whether the control plane, too, finds a plan that was made again to be what was approved."""
+
     async def keep(self, document: Mapping[str, Any]) -> None:
         """As of the engine's port."""
 
@@ -79,11 +89,13 @@ class UnitsHands:
     codes: dict[tuple[str, ...], int] = field(default_factory=dict)  # exit codes of applies
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _choir: Choir = field(init=False)
+    _budget: Budget = field(init=False)
     _count: int = 0
     _applied: dict[tuple[str, ...], tuple[int, UnitFolder]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._choir = Choir(self.desk.session.log.spool)
+        self._budget = Budget(self.desk.parallelism, self.desk.options.processes)
 
     @property
     def stopping(self) -> bool:
@@ -91,7 +103,7 @@ class UnitsHands:
         return session.cancelled or session.lost or (self.applies is not None and self.applies.refused)
 
     def plan(self, job: Job) -> Planned:
-        return self._wait(self._plan(job))
+        return self._wait(self._told(job))
 
     def apply(self, planned: Planned, width: int) -> Outcome:
         return self._wait(self._apply(planned, width))
@@ -114,6 +126,20 @@ class UnitsHands:
     def _wait(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         answer: Future[_Answer] = asyncio.run_coroutine_threadsafe(work, self.loop)
         return answer.result()
+
+    async def _told(self, job: Job) -> Planned:
+        """Its plan, while the control plane is told how it goes; in an apply it is but the first half."""
+        progress, status, resources = self.desk.session.progress, "CANCELED", 0
+        progress.begin(job.units)
+        try:
+            planned = await self._plan(job)
+            status, resources = "FAILED" if planned.error else "SUCCEEDED", resources_of(planned)
+        finally:
+            if self.applies is None:
+                progress.end(job.units, status, resources)
+            else:
+                progress.replanned(job.units)
+        return planned
 
     async def _plan(self, job: Job) -> Planned:
         desk = self.desk
@@ -139,10 +165,11 @@ class UnitsHands:
         """The plan's JSON."""
         worktree.write_variables(folder.variables_file, self._declared(job))
         settings = replace(self.desk.settings, var_file=folder.variables_file, plan_file=folder.plan_file)
-        argv = terraform.plan_argv(
-            self.desk.engine, settings, replace=job.replace, parallelism=self._share_of(job.width)
-        )
-        await strand.step("plan", self._command(folder, [*argv, f"-var-file={folder.values_file}"], "plan"))
+        with self._share(job.width) as share:
+            argv = terraform.plan_argv(
+                self.desk.engine, settings, mode=self.desk.mode, replace=job.replace, parallelism=share
+            )
+            await strand.step("plan", self._command(folder, [*argv, f"-var-file={folder.values_file}"], "plan"))
         show = self._command(folder, terraform.show_argv(self.desk.engine, settings), "plan")
         shown = await strand.step("show", replace(show, apart=True))
         document = shown.out.read_bytes()
@@ -162,6 +189,9 @@ class UnitsHands:
         except DiskFullError as error:
             desk.session.transcript.say(f"{', '.join(job.units)} is not begun: {error}")
             return Outcome(good=False, output=str(error), state=None)
+        if planned.place is not None and not await applies.covered(planned):  # one from the bundle has no place yet
+            return Outcome(good=False, output=_NOT_COVERED, state=None)
+        desk.session.progress.begin(job.units)
         number, folder = planned.place or await self._filled(job)
         self._applied[job.units] = number, folder
         if not folder.plan_file.exists():
@@ -169,8 +199,9 @@ class UnitsHands:
         folder.announce(applies.announcement(job))
         strand, voice = self._strand(number, folder, job)
         settings = replace(desk.settings, plan_file=folder.plan_file)
-        argv = terraform.apply_argv(desk.engine, settings, parallelism=self._share_of(width))
-        code = await strand.change(self._command(folder, argv, "apply"))
+        with self._share(width) as share:
+            argv = terraform.apply_argv(desk.engine, settings, parallelism=share)
+            code = await strand.change(self._command(folder, argv, "apply"))
         version = await self._left(strand, folder, code)
         self.codes[job.units] = code
         self._ended(strand, voice, job.units)
@@ -233,6 +264,17 @@ class UnitsHands:
     def _declared(self, job: Job) -> dict[str, Any]:
         return {name: value for name, value in self.desk.variables.items() if name in job.declared}
 
-    def _share_of(self, width: int) -> int:
-        """One budget of parallelism for all that run side by side."""
-        return max(1, self.desk.parallelism // max(1, width))
+    @contextmanager
+    def _share(self, width: int) -> Iterator[int]:
+        """Of the one budget of parallelism, while a Terraform works."""
+        share = self._budget.take(width)
+        try:
+            yield share
+        finally:
+            self._budget.give(share)
+
+
+def resources_of(planned: Planned) -> int:
+    """How many resources are in a plan, those that do not change too; none when it failed."""
+    changes = planned.document.get("resource_changes") or ()
+    return sum(not change["name"].startswith(planned.cut.prefix) for change in changes)
