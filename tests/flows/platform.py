@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from flows import start
 from flows.repository import FlowRepository
@@ -129,8 +130,13 @@ class Platform:
         await until(lambda: self._said().rpartition(f"{part} died")[2].count(said), AGAIN_SECONDS)
         return time.monotonic() - began
 
-    async def join(self, client: AsyncStackly, **settings: str) -> "subprocess.Popen[bytes]":
-        """One more worker, with settings such as LABELS='{"zone": "eu"}'; stopped with the platform at the latest."""
+    async def join(
+        self, client: AsyncStackly, passed: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> "subprocess.Popen[bytes]":
+        """One more worker, with settings such as LABELS='{"zone": "eu"}'; stopped with the platform at the latest.
+
+        `passed` are variables of its environment that Terraform gets.
+        """
         home = self.home / self.name("worker")
         home.mkdir()
         join_file = home / "join.json"
@@ -140,9 +146,12 @@ class Platform:
             "HOME": str(home),
             "JOIN_TOKEN_FILE": str(join_file),
             "READY_FILE": str(home / "ready"),
+            "PASS_ENVIRONMENT": json.dumps(sorted(passed)),
             **settings,
         }
-        environment = {"PATH": os.environ["PATH"]} | {f"STACKLY_WORKER_{name}": text for name, text in given.items()}
+        environment = {"PATH": os.environ["PATH"], **passed} | {
+            f"STACKLY_WORKER_{name}": text for name, text in given.items()
+        }
         process = _spawned([sys.executable, "-m", "stackly_worker", "run"], environment, home / "agent.log")
         self._workers.append(process)
         await until((home / "ready").exists, 60)
