@@ -13,6 +13,7 @@ from typing import Any
 from stackly_engine import exact, moves, plans, slices
 from stackly_engine.auditing import AuditReport
 from stackly_worker.runner import (
+    init_reads,
     limits,
     plugin_cache,
     resolving,
@@ -392,12 +393,11 @@ class Batch:
         if lock_file := lock_file or artifact.lock:
             lock.unlink(missing_ok=True)
             lock.write_bytes(lock_file)
-        wanted = Initialization.of(
-            self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
-        )
+        code = await asyncio.to_thread(init_reads.digest, self.place.tree)
+        wanted = Initialization.of(code, self.spec.root, self.engine, self.settings, environment, lock)
         self.resolved_as = self.spec.artifact
         if self._initialized_before(wanted, covered=covered(self.laid.content if self.laid else None, lock)):
-            session.transcript.say("Initialized before, for this very commit.")
+            session.transcript.say("Initialized before, for code that asks for the same.")
             return
         if artifact.modules:
             await asyncio.to_thread(artifact.lay, self.settings.data)

@@ -1,7 +1,7 @@
 """When the last `init` of a place is still good, so that the next plan need not make it again.
 
-Only when nothing can have moved since: the same commit, root, engine and settings; modules of the tree alone; providers
-that a lock file of the tree pins, or none at all; and no provider that only the state knows.
+Only when nothing can have moved since: code of which an `init` reads the same, the same root, engine and settings; modules
+of the tree alone; providers that a lock file of the tree pins, or none at all; and no provider that only the state knows.
 """
 
 import json
@@ -24,7 +24,7 @@ _BUILT_IN = "terraform.io/builtin/"
 class Initialization:
     """What an `init` was made for, and the lock file it was made by; empty without one."""
 
-    commit: str
+    code: str  # as of `init_reads.digest`
     root: str
     engine: tuple[str, ...]
     settings: str
@@ -32,13 +32,13 @@ class Initialization:
 
     @classmethod
     def of(
-        cls, commit: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
+        cls, code: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
     ) -> "Initialization":
         """As the tree is before `init`. Where the place lies does not matter: `init` keeps no path of the machine."""
         declared = sorted((name, value) for name, value in environment.items() if name not in terraform.OF_THE_PLACE)
         words = json.dumps([settings.mirrors.config(), declared])
         return cls(
-            commit=commit,
+            code=code,
             root=root,
             engine=(*engine.command, engine.name),
             settings=sha256(words.encode()).hexdigest(),
