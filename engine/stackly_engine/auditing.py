@@ -1,6 +1,6 @@
 """The audit: a plan of the whole root beside what a run by units would do, and what each difference between them means."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -189,38 +189,6 @@ def _judged(
     if reads:
         return Audited(unit, address, Difference.WORLD, f"it would {words}: what it reads of the world is another")
     return Audited(unit, address, Difference.SAME, f"it would {words}, and be skipped")
-
-
-def moved_data(document: Mapping[str, Any], plan: Mapping[str, Any]) -> frozenset[str]:
-    """Top addresses of data sources that the plan read, or is to read, as something else than the state has them."""
-    recorded = dict(_recorded(document))
-    read = dict(_read((plan.get("prior_state") or {}).get("values") or {}))
-    later = {one["address"] for one in plan.get("resource_changes") or [] if one["mode"] == "data"}
-    other = {address for address, value in read.items() if recorded.get(address) != value}
-    return frozenset(top(address) for address in {*other, *later})
-
-
-def _recorded(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for resource in document.get("resources") or []:
-        if resource["mode"] == "data":
-            module = f"{resource['module']}." if resource.get("module") else ""
-            for one in resource["instances"]:
-                yield f"{module}data.{resource['type']}.{resource['name']}{_index(one)}", one.get("attributes")
-
-
-def _read(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    waiting = [values.get("root_module") or {}]
-    while waiting:
-        module = waiting.pop()
-        yield from ((one["address"], one["values"]) for one in module.get("resources") or [] if one["mode"] == "data")
-        waiting.extend(module.get("child_modules") or [])
-
-
-def _index(instance: Mapping[str, Any]) -> str:
-    key = instance.get("index_key")
-    if key is None:
-        return ""
-    return f'["{key}"]' if isinstance(key, str) else f"[{key}]"
 
 
 def _at_and_above(upstream: Mapping[str, Collection[str]], unit: str) -> set[str]:

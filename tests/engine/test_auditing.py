@@ -16,9 +16,9 @@ from stackly_engine.auditing import (
     changes,
     compared,
     forced,
-    moved_data,
     to_plan,
 )
+from stackly_engine.readings import moved_data, same
 from stackly_engine.reasons import Reason
 from stackly_engine.schedule import Facts
 
@@ -165,6 +165,23 @@ def test_which_data_moved() -> None:
     plan = {"prior_state": {"values": {"root_module": root}}, "resource_changes": [resource("data.t.late", "read")]}
     assert moved_data(document, plan) == {"data.t.other", "module.m", "data.t.late"}
     assert moved_data(document, {}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "read", "equal"),
+    [
+        ({"a": 1, "b": None}, {"a": 1}, True),
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": {"value": {"x": [1]}, "type": ["object", {}]}}, {"a": {"x": [1]}}, True),
+        ({"value": 1, "type": 2}, {"value": 1, "type": 2}, True),
+        ({"value": 1, "type": 2}, {"value": 1, "type": 3}, False),
+        ({"value": [1], "type": 2}, [2], False),
+        ([1, 2], [1], False),
+        (None, {"a": 1}, False),
+    ],
+)
+def test_readings_are_compared_across_both_ways_of_writing_them(recorded: Any, read: Any, equal: bool) -> None:
+    assert same(recorded, read) is equal
 
 
 @given(

@@ -68,6 +68,7 @@ class Apply:
         with ThreadPoolExecutor(self.known.workers) as pool:
             while self.start_all(pool) or self.running:
                 if self.running:
+                    self.known.dependencies_key  # noqa: B018 - will be asked for; now Terraform works and we wait
                     done, _ = wait(self.running, return_when=FIRST_COMPLETED)
                     for future in sorted(done, key=lambda one: self.running[one].units):
                         self.finish(future)
@@ -180,20 +181,27 @@ def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     """Put a batch's state into the stack's, durable before anything is said about it."""
     share = state.share(known, units)
     document = state.merged(known.document, share, left)
-    known.document = state.tidied(known.graph, state.settled(document, known.dependencies))
+    known.document = state.tidied(known.graph, state.settled_again(known, document, share.tops))
     others = {top: digest for top, digest in known.slices.items() if top not in share.tops}
     known.slices = others | state.digests(known.document, share.tops)
     known.hands.keep(known.document)
 
 
 def _quiet(plan: Mapping[str, Any], made: Cut) -> bool:
-    """Whether an apply would leave the state as it is; with data sources or checks it may not, so those are applied."""
+    """Whether an apply would leave the state as it is; with data sources it may not, so those are applied."""
+    changes = plan.get("resource_changes") or []
+    late = any(change["mode"] == "data" and top(change["address"]) not in made.copied for change in changes)
+    return still(plan, made) and not late and not _reads(plan.get("prior_state") or {}, made.copied)
+
+
+def still(plan: Mapping[str, Any], made: Cut) -> bool:
+    """Whether an apply would leave all but data sources as it is; of checks nobody knows."""
     changes = [
         change
         for change in plan.get("resource_changes") or []
         if not change["name"].startswith(made.prefix) and top(change["address"]) not in made.copied
     ]
-    still = all(
+    quiet = all(
         change["change"]["actions"] == ["no-op"]
         and "previous_address" not in change
         and "importing" not in change["change"]
@@ -203,8 +211,7 @@ def _quiet(plan: Mapping[str, Any], made: Cut) -> bool:
         change for name, change in (plan.get("output_changes") or {}).items() if not name.startswith(made.prefix)
     )
     others = ("resource_drift", "deferred_changes", "checks", "action_invocations")
-    data = any(change["mode"] == "data" for change in changes) or _reads(plan.get("prior_state") or {}, made.copied)
-    return still and not data and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
+    return quiet and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
 
 
 def _reads(prior: Mapping[str, Any], copied: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from fakes.control_plane import MemoryPlane
 from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, projected
+from stackly_engine.records import Record
 from stackly_worker.runner import units_known
 from stackly_worker.runner.batch import Batch
 from stackly_worker.runner.options import EngineOptions
@@ -41,8 +42,12 @@ def units(plane: MemoryPlane) -> dict[str, PlannedUnit]:
     return {one.unit: one for one in found.units}
 
 
-async def planned(make: Make, plane: MemoryPlane, number: int, options: EngineOptions) -> dict[str, PlannedUnit]:
+async def planned(
+    make: Make, plane: MemoryPlane, number: int, options: EngineOptions, *, keeps: bool = False
+) -> dict[str, PlannedUnit]:
     spec: dict[str, Any] = {"plan_key": f"run-{number}/1/b1", "source_digest": "s", "units": True, "options": options}
+    spec["keeps"] = keeps
+    plane.nonces.clear()
     outcome = await make(plane, **spec).plan()
     assert outcome.status == "planned", plane.text
     return units(plane)
@@ -73,6 +78,36 @@ async def test_data_and_units_are_looked_at_again_when_they_are_too_old(make_bat
         found = await planned(make_batch, plane, number, options)
         ran = {name: one.reasons[0].partition(":")[0] for name, one in found.items() if one.run and name != "outputs"}
         assert ran == reasons, number
+
+
+async def test_what_was_looked_at_and_found_well_is_on_record_as_new(make_batch: Make, tmp_path: Path) -> None:
+    """Else each run would plan them again, once they are too old, until there is something to apply."""
+    plane = await known(make_batch, tmp_path)
+    before = {unit: Record.from_bytes(row.record) for unit, row in plane.records.items()}
+    old = EngineOptions(timedelta(microseconds=1), timedelta(microseconds=1))
+    await planned(make_batch, plane, 2, old)
+    assert {unit: Record.from_bytes(row.record) for unit, row in plane.records.items()} == before  # a plan-only run
+    found = await planned(make_batch, plane, 3, old, keeps=True)
+    assert all(one.run for one in found.values())
+    after = {unit: Record.from_bytes(row.record) for unit, row in plane.records.items()}
+    for unit, record in after.items():
+        assert record.read_at > before[unit].read_at
+        assert record.applied_at > before[unit].applied_at
+        assert record.generation == plane.records[unit].generation == before[unit].generation + 2
+        assert (record.parts, record.slices, record.exports, record.changed_at) == (
+            before[unit].parts, before[unit].slices, before[unit].exports, before[unit].changed_at,
+        )  # fmt: skip
+    assert not [unit for unit, one in (await planned(make_batch, plane, 4, EngineOptions())).items() if one.run]
+
+
+async def test_what_reads_another_world_is_not_on_record_as_new(make_batch: Make, tmp_path: Path) -> None:
+    """The state has the old reading still: only an apply takes the new one up."""
+    plane = await known(make_batch, tmp_path)
+    before = plane.records["module.reads"]
+    (tmp_path / "other.tfstate").write_text(STATE.replace('"w"', '"v"'))
+    found = await planned(make_batch, plane, 2, EngineOptions(timedelta(0)), keeps=True)
+    assert found["module.reads"].run
+    assert plane.records["module.reads"] == before
 
 
 LINE = """

@@ -12,6 +12,7 @@ from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import StoppedError
 from stackly_engine.graph import top
+from stackly_engine.readings import moved_data
 from stackly_engine.schedule import Freshness
 from stackly_worker.runner import units_known
 from stackly_worker.runner.units import Reading, RunsWholeError
@@ -53,7 +54,7 @@ class Audit:
         known, session = self.known, self.desk.session
         standing = await asyncio.to_thread(Standing.of, known.facts)
         whole = auditing.changes(plan, self._owner)
-        read = sorted(auditing.moved_data(known.document, plan))
+        read = sorted(moved_data(known.document, plan))
         moved = {address: unit for address in read if (unit := self._owner(address))}
         wanted = auditing.to_plan(known.facts, standing, whole, frozenset(moved.values()))
         facts, cut, deferred = known.facts, dict[str, Change](), frozenset[str]()
