@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact, slices
+from stackly_engine import exact, mangling, slices
 from stackly_engine.command.places import workspace_of
 from stackly_engine.command.project import Project
 from stackly_engine.command.statefile import keep, path_of
@@ -84,7 +84,8 @@ class LocalHands:
         size = len(job.state)
         done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space), state=size)
         if done.code not in {0, CHANGES}:
-            return Planned(job, {}, b"", done.output.strip() or f"exit code {done.code}", space)
+            said = mangling.unmangled(job.cut.prefix, done.output.strip())
+            return Planned(job, {}, b"", said or f"exit code {done.code}", space)
         shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file), state=size)
         if shown.code:
             return Planned(job, {}, b"", f"the plan cannot be shown:\n{shown.output}", space)
@@ -105,7 +106,7 @@ class LocalHands:
         )
         path = space.state_file(shell.terraform_workspace)
         left = slices.parse(path.read_bytes()) if path.exists() else None
-        return Outcome(done.code == 0, done.output, left)
+        return Outcome(done.code == 0, mangling.unmangled(planned.job.cut.prefix, done.output), left)
 
     def keep(self, document: Mapping[str, Any]) -> None:
         keep(path_of(self.shell.project.root, self.shell.terraform_workspace), document)
