@@ -109,13 +109,19 @@ class MemoryPlane:
         return tuple(row for _, row in sorted(self.records.items()))
 
     async def write_records(self, rows: Sequence[UnitRow]) -> None:
-        """As the server: only into rows that `start_apply` cleared, one generation on; the same again is no news."""
+        """As the server: only into rows that `start_apply` cleared, one generation on; the same again is no news.
+
+        Before any apply began, as after a plan that has nothing to do: over any row, two generations on.
+        """
         await self._answer()
         for row in rows:
             known = self.records.get(row.unit)
             if known == row:
                 continue
-            if known is None or known.record or known.generation + 1 != row.generation or not row.record:
+            before = known.generation if known is not None else 0
+            cleared = bool(self.nonces) and known is not None and not known.record and before + 1 == row.generation
+            over = not self.nonces and before + 2 == row.generation
+            if not row.record or not (cleared or over):
                 raise PlaneRefusedError("CONCURRENT_CHANGE")
             self.records[row.unit] = row
 

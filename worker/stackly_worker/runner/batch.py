@@ -23,6 +23,7 @@ from stackly_worker.runner import (
     units_audit,
     units_bundle,
     units_folder,
+    units_resting,
     variables,
     worktree,
 )
@@ -84,6 +85,7 @@ class BatchSpec:
     grace: float = limits.STOP_GRACE
     renew_every: float = 5.0
     units: bool = False  # cut the root into units, if it can be
+    keeps: bool = False  # a plan that has nothing to do is as good as an apply
     artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
     options: EngineOptions = field(default_factory=EngineOptions)  # of a root that is cut
     costs: tuple[tuple[int, float], ...] = ()  # resources and seconds of batches of units of earlier runs
@@ -225,6 +227,8 @@ class Batch:
         result = self._result_of(made.projected.to_bytes(), PlanBundle(made.bundle, self._lock, made.secrets), report)
         result = replace(result, record_generations=made.generations)
         await insist(lambda: self._submit(session, result), self.clock)
+        if self.spec.keeps:
+            await units_resting.keep(session, made.rows)
         summary = made.projected.summary
         counts = {"add": summary.add, "change": summary.change, "remove": summary.destroy, "import": summary.import_}
         return replace(session.outcome("planned", step="plan", rc=0), counts=counts)

@@ -155,6 +155,7 @@ def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
         grace=float(spec.stop_grace_seconds) or _GRACE,
         renew_every=_RENEW_PAUSE,
         units=spec.units,
+        keeps=spec.run_type == runs_pb2.RUN_TYPE_APPLY,
         artifact=spec.artifact_sha256,
         options=EngineOptions.of(spec.unit_options),
         costs=tuple((one.resources, one.seconds) for one in spec.costs),

@@ -11,6 +11,7 @@ from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
+from stackly_engine.driving.resting import resting
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
 from stackly_worker.runner import units_known
@@ -44,6 +45,7 @@ class ChainPlan:
     bundle: bytes
     secrets: tuple[str, ...]
     generations: int  # the sum over all records that it was made from
+    rows: tuple[UnitRow, ...] = ()  # of a plan that has nothing to do: what is to be kept of the units that it looked at
 
 
 @dataclass
@@ -133,8 +135,14 @@ def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secret
     context = units_known.context(reading.source, reading.given)
     projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
     bundle = ChainBundle.of(on, chain).pack()
+    rows = _resting(known, chain, on) if projected.empty else ()
     chain.close(known.hands)
-    return ChainPlan(projected, bundle, tuple(sorted(hidden)), sum(on.generations.values()))
+    return ChainPlan(projected, bundle, tuple(sorted(hidden)), sum(on.generations.values()), rows)
+
+
+def _resting(known: Known, chain: Chain, on: PlannedOn) -> tuple[UnitRow, ...]:
+    records, exports = resting(known, chain, on.at)
+    return units_known.rows_of(known.graph, records, exports, on.generations)
 
 
 def _told(chain: Chain) -> str:
