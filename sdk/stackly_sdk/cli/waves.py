@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MANY = 60  # units from which on those that nothing happens to are packed
 _LISTED = 25  # of a wave that stand in lines of their own, when there are many
 _PACKED = 3  # lines of packed names in a wave
-_CHAINS = 3
+_CHAINS, _PAIR = 3, 2  # the longest are shown; a pair is told by the line of the unit that needs the other
 _NAME_SHARE = 0.45  # of the width
 _LEAST = 40  # columns: on narrower terminals lines are broken by the terminal
 # By the status's word: sign, colour, what it is called. A state shows by its sign where there is no colour.
@@ -68,7 +68,7 @@ class _Picture:
 
     @cached_property
     def name_width(self) -> int:
-        longest = max((_wide(name) for name in self.by_name), default=0)
+        longest = max((_wide(_title(one)) for one in self.graph.activities), default=0)
         return min(longest, int(self.width * _NAME_SHARE))
 
     def head(self) -> Iterator[Line]:
@@ -98,8 +98,7 @@ class _Picture:
 
     def unit(self, one: "GraphActivity") -> Line:
         sign, colour, _ = STATES.get(state(one), _UNKNOWN)
-        name = "the whole root" if one.type == "root" else one.unit
-        text = f"  {sign} {_padded(_short(name, self.name_width), self.name_width)}  {'  '.join(_facts(one))}".rstrip()
+        text = f"  {sign} {_padded(_short(_title(one), self.name_width), self.name_width)}  {'  '.join(_facts(one))}".rstrip()
         needs = f"  ← {', '.join(one.depends_on)}" if one.depends_on else ""
         return self.line(text + needs, colour)
 
@@ -124,7 +123,7 @@ class _Picture:
             yield self.line(f"    {'  '.join(cells[at : at + in_line])}".rstrip(), colour)
 
     def foot(self) -> Iterator[Line]:
-        chains = self.graph.chains if any(one.type != "root" for one in self.graph.activities) else []
+        chains = sorted((one for one in self.graph.chains if len(one.units) > _PAIR), key=lambda one: -len(one.units))
         if chains:
             yield Line("")
         for chain in chains[:_CHAINS]:
@@ -151,6 +150,10 @@ class _Picture:
 
     def line(self, text: str, colour: str | None = None) -> Line:
         return Line(_short(text, self.width, at_end=True), colour)
+
+
+def _title(one: "GraphActivity") -> str:
+    return "the whole root" if one.type == "root" else one.unit
 
 
 def _facts(one: "GraphActivity") -> Iterator[str]:

@@ -50,9 +50,15 @@ def counts(plan: "PlanSummary | None") -> str:
     """`+2 ~1 -1`; `no changes` of a plan without any, empty for none."""
     if plan is None:
         return ""
-    signs = (("+", plan.add), ("~", plan.change), ("-", plan.destroy), ("import ", plan.import_), ("forget ", plan.forget))
+    signs = (
+        ("+", plan.add),
+        ("~", plan.change),
+        ("-", plan.destroy),
+        ("import ", plan.import_),
+        ("forget ", plan.forget),
+    )
     parts = [f"{sign}{count}" for sign, count in signs if count]
-    parts += [f"{plan.output_changes} outputs"] if plan.output_changes else []
+    parts += [f"{plan.output_changes} output{'s' if plan.output_changes > 1 else ''}"] if plan.output_changes else []
     return " ".join(parts) or "no changes"
 
 

@@ -247,6 +247,8 @@ async def begun(a: Account, purpose: str) -> None:
     started = {"start_token": str(uuid4()), "units": ["module.app", "module.net"]}
     await ask(a.place.channel, "RunnerService/StartApply", metadata, **started)
     await ask(a.place.channel, "RunnerService/WriteRecords", metadata, records=[record("module.net", a.tenant.name)])
+    under_way = {"number": 1, "units": ["module.net"], "status": "UNIT_BATCH_STATUS_RUNNING"}
+    await ask(a.place.channel, "RunnerService/ReportUnits", metadata, batches=[under_way])
 
 
 async def _claim(a: Account, purpose: str, phase: str, number: int = 1, *, approve: bool = False) -> str:

@@ -148,6 +148,9 @@ _SPECIAL: Mapping[str, Special] = {
     "RunService/WatchRuns": _fixed(resume_token="2026-01-01T00:00:00+00:00"),
     "RunnerService/AppendRunLogs": _fixed(data=b"a line\n"),
     "RunnerService/FinishBatch": _fixed(outcome="BATCH_OUTCOME_FAILED"),
+    "RunnerService/ReportUnits": _fixed(
+        batches=[{"number": 1, "units": ["module.app"], "status": "UNIT_BATCH_STATUS_RUNNING"}]
+    ),
     "RunnerService/StartApply": lambda _a, _c: {"start_token": str(uuid4())},
     "RunnerService/KeepArtifact": lambda a, _c: artifact(a.tenant.name),
     "RunnerService/SubmitPlan": lambda a, _c: plan({"artifact_sha256": a.facts["artifact"]}),
