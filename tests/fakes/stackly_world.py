@@ -105,7 +105,7 @@ class FakeStackly(FakeTokens):
             run.error.terraform_errors.add(summary="Missing name", path="main.tf", line=3)
             return self._become(run, runs_pb2.RUN_STATUS_FAILED, runs_pb2.RUN_OUTCOME_FAILED)
         run.plan_number, run.plan_digest = 1, "digest-1"
-        if stack == "pure" or run.type == runs_pb2.RUN_TYPE_PLAN_ONLY:
+        if stack == "pure" or run.type in {runs_pb2.RUN_TYPE_PLAN_ONLY, runs_pb2.RUN_TYPE_AUDIT}:
             return self._become(run, runs_pb2.RUN_STATUS_PLANNED_AND_FINISHED, runs_pb2.RUN_OUTCOME_SUCCEEDED)
         run.plan_summary.add = 1
         if stack == "auto" or run.auto_apply:
@@ -178,6 +178,14 @@ class FakeStackly(FakeTokens):
             raise Refused(grpc.StatusCode.NOT_FOUND, "PLAN_NOT_READY", "There is no plan yet.")
         plan = runs_pb2.Plan(name=request.name, number=1, digest=run.plan_digest, summary=run.plan_summary)
         plan.output_changes.add(output="greeting", action="create", after_json='"hello"')
+        if run.type == runs_pb2.RUN_TYPE_AUDIT:
+            plan.audit.CopyFrom(runs_pb2.Audit(result=runs_pb2.AUDIT_RESULT_UNSOUND, audited_units=3))
+            plan.audit.findings.add(
+                unit="module.app",
+                address="module.app.t.x",
+                verdict=runs_pb2.AUDIT_VERDICT_UNSOUND,
+                detail="it would update",
+            )
         return runs_service_pb2.GetPlanResponse(plan=plan)
 
     def list_resource_changes(self, request: Any, context: grpc.ServicerContext) -> Any:
