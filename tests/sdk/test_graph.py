@@ -32,7 +32,7 @@ from stackly_sdk.cli.waves import _wide, draw_graph
 
 S = GraphActivityStatus
 BEGAN = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
-RAN = {"started_at": BEGAN, "finished_at": BEGAN + dt.timedelta(seconds=1.2)}
+RAN: dict[str, Any] = {"started_at": BEGAN, "finished_at": BEGAN + dt.timedelta(seconds=1.2)}
 SPECIAL: dict[int, dict[str, Any]] = {
     2: {"status": S.APPLIED, "reasons": ["code: modules/net/main.tf"], "changes": PlanSummary(add=2, change=1), **RAN},
     3: {"status": S.UNCHANGED, "reasons": ["variable: env"], "changes": PlanSummary(), **RAN},

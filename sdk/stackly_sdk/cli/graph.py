@@ -66,9 +66,10 @@ def _show(
     from stackly_sdk.presence import there
 
     current = there(found.graph)
-    for file, make in ((svg, lambda: found.svg), (dot, lambda: dot_of(current))):
-        if file is not None:
-            _write(file, make())
+    if svg is not None:
+        _write(svg, found.svg)
+    if dot is not None:
+        _write(dot, dot_of(current))
     if session.json:
         session.show(current, list)
     elif svg is None and dot is None:
