@@ -157,8 +157,19 @@ def slice_bytes(resources: list[dict[str, Any]]) -> bytes:
 
 def document_bytes(state: Mapping[str, Any]) -> bytes:
     """A state document as bytes, laid out for people: one resource a line."""
-    head = {key: value for key, value in state.items() if key != "resources"}
-    return _document(head, [exact.dumps(resource) for resource in state.get("resources") or []])
+    return document_of(state, [exact.dumps(resource) for resource in state.get("resources") or []])
+
+
+def document_of(state: Mapping[str, Any], lines: list[bytes]) -> bytes:
+    """The same where the bytes of each resource are known already."""
+    return _document({key: value for key, value in state.items() if key != "resources"}, lines)
+
+
+def lines_of(document: bytes) -> list[bytes]:
+    """The bytes of each resource in what `document_bytes` wrote; of no other document."""
+    begin, end = document.find(b'\n  "resources": ['), document.find(b"\n  ]", document.find(b'\n  "resources": ['))
+    lines = document[begin:end].split(b"\n    ")[1:]
+    return [line.removesuffix(b",") for line in lines]
 
 
 def sensitive_values(document: bytes) -> set[str]:

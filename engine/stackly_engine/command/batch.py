@@ -9,7 +9,7 @@ from typing import Any
 from stackly_engine import exact, mangling, slices
 from stackly_engine.command.places import workspace_of
 from stackly_engine.command.project import Project
-from stackly_engine.command.statefile import keep, path_of
+from stackly_engine.command.standing import Standing
 from stackly_engine.command.store import Begun, Store, to_bytes
 from stackly_engine.command.tool import Done, Processes, Tool
 from stackly_engine.command.variables import NONE, Given
@@ -58,8 +58,8 @@ class Shell:
 class LocalHands:
     """The port of a run on this machine: folders beside the root, the state beside the code, a store for the rest."""
 
-    def __init__(self, shell: Shell, store: Store) -> None:
-        self.shell, self.store = shell, store
+    def __init__(self, shell: Shell, store: Store, standing: Standing) -> None:
+        self.shell, self.store, self.standing = shell, store, standing
 
     @property
     def stopping(self) -> bool:
@@ -109,7 +109,7 @@ class LocalHands:
         return Outcome(done.code == 0, mangling.unmangled(planned.job.cut.prefix, done.output), left)
 
     def keep(self, document: Mapping[str, Any]) -> None:
-        keep(path_of(self.shell.project.root, self.shell.terraform_workspace), document)
+        self.standing.keep(document)
 
     def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
         documents = {

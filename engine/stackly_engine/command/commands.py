@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stackly_engine.command import showing, tool
+from stackly_engine.command.batch import LocalHands
 from stackly_engine.command.glance import Glance
 from stackly_engine.command.inspection import Options, RunsWholeError
 from stackly_engine.command.running import Session, own_state, session
@@ -162,6 +163,8 @@ def _applied(known: Known, chain: Chain, options: argparse.Namespace, processes:
             return ERROR, False
         with processes.unbroken():
             good = work.run()
+        if isinstance(known.hands, LocalHands):
+            known.hands.standing.note(known.slices, known.settled_by)
         asks = not good and work.asks and not processes.stopping
         # a round in which nothing could be applied would come out the same again, for ever
         return (OK if good else NOT_COVERED if asks else ERROR), asks and work.progressed

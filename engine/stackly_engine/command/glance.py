@@ -12,7 +12,7 @@ from functools import cached_property
 
 from stackly_engine.command import executable
 from stackly_engine.command.folders import Folders
-from stackly_engine.command.places import OF_THE_TERMINAL, OWN, read, state_of, workspace_of
+from stackly_engine.command.places import OF_THE_TERMINAL, OWN, engine, read, stamps, state_of, workspace_of
 
 NO_MODULES = b'{"Modules":[{"Key":"","Source":"","Dir":"."}]}'
 _SALT = 16  # bytes
@@ -81,8 +81,8 @@ class Glance:
         for kind, value in self._items:
             if kind != "var":
                 yield os.path.abspath(value), read(value)  # noqa: PTH100
-        yield list(_stamps(os.path.dirname(os.path.dirname(__file__))))  # noqa: PTH120 - the engine itself
-        yield list(_stamps(f"{root}/.terraform/providers"))
+        yield engine()
+        yield list(stamps(f"{root}/.terraform/providers"))
         yield hashlib.sha256(read(state_of(root, workspace))).digest()
         modules = read(f"{root}/.terraform/modules/modules.json") or NO_MODULES
         directories = {str(call["Dir"]) for call in json.loads(modules)["Modules"]}
@@ -92,18 +92,6 @@ class Glance:
 def settled(root: str) -> str:
     """The file of the mark."""
     return f"{root}/{OWN}/settled"
-
-
-def _stamps(folder: str) -> Iterator[tuple[str, int, int]]:
-    """What a file below a folder has no more when another is put in its place; links are followed, as Terraform does."""
-    seen: set[str] = set()
-    for base, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(base)
-        folders[:] = [] if real in seen else sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(names) if real not in seen else ():
-            at = os.stat(f"{base}/{name}")  # noqa: PTH116
-            yield f"{base}/{name}", at.st_size, at.st_mtime_ns
-        seen.add(real)
 
 
 def _written(own: str) -> list[tuple[int, ...]]:

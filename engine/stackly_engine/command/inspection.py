@@ -14,6 +14,7 @@ from stackly_engine.command import statefile, variables
 from stackly_engine.command.batch import LocalHands, Shell
 from stackly_engine.command.places import OF_THE_TERMINAL
 from stackly_engine.command.project import Project
+from stackly_engine.command.standing import Standing
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
@@ -80,7 +81,8 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
         raise RunsWholeError(project.configuration.whole)
     check_given(shell)
     graph = build(project.configuration)
-    document = _document(shell)
+    standing = _standing(shell)
+    document = standing.document
     remembered = _remembered(shell, store)
     facts = store.facts()
     key = facts.get("key")
@@ -96,17 +98,18 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     except variables.UnreadableError as error:
         raise RunsWholeError((Whole("variables", str(error)),)) from None
     return Known(
-        hands=LocalHands(shell, store), graph=graph,
+        hands=LocalHands(shell, store, standing), graph=graph,
         parts=parts, key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
-        price=options.price or remembered.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
+        price=options.price or remembered.price, workers=options.workers, apart=options.apart, document=document, slices=standing.digests or state.digests(document),
+        settled_by=standing.settled_by,
         records=remembered.records, exports=remembered.exports, forced=_forced(graph, document, found, replace, options), replace=replace,
     )  # fmt: skip
 
 
-def _document(shell: Shell) -> dict[str, Any]:
+def _standing(shell: Shell) -> Standing:
     path = statefile.path_of(shell.project.root, shell.terraform_workspace)
     try:
-        return statefile.load(path, shell.tool.version)
+        return Standing(path, shell.project.root, shell.tool.version)
     except FormatError:
         if statefile.encrypted(path):
             raise RunsWholeError((Whole("encryption", "the state is encrypted", path.name),)) from None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from stackly_engine.dependencies import Dependencies, dependencies
+from stackly_engine.dependencies import Dependencies, closed, key_of
 from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of
 from stackly_engine.fingerprints import Parts
@@ -15,6 +15,7 @@ from stackly_engine.moves import Routes
 from stackly_engine.pricing import Price
 from stackly_engine.reasons import Reason
 from stackly_engine.records import Place, Record
+from stackly_engine.reference_tree import ReferenceTree, reference_tree
 from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 
 
@@ -37,11 +38,22 @@ class Known:
     forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: bool = False
+    settled_by: str = ""  # `dependencies_key` of the dependencies that the document is known to have
+
+    @cached_property
+    def tree(self) -> ReferenceTree:
+        """Terraform's own graph below the units; only asked for when something is applied or destroyed."""
+        return reference_tree(self.graph.configuration, imports=False)
 
     @cached_property
     def dependencies(self) -> Dependencies:
-        """Terraform's own graph below the units; only asked for when something is applied or destroyed."""
-        return dependencies(self.graph.configuration)
+        """What Terraform would record of that graph; closing it costs as much as making it."""
+        return closed(self.tree)
+
+    @cached_property
+    def dependencies_key(self) -> str:
+        """Of equal keys are equal dependencies."""
+        return key_of(self.tree)
 
     @property
     def facts(self) -> Facts:

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -41,7 +42,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def glance(root: Path, version: Version | None = VERSION, size: str = "1", **env: str) -> Glance:
+def glance(
+    root: Path, version: Version | None = VERSION, size: str = "1", env: Mapping[str, str] = MappingProxyType({})
+) -> Glance:
     items = (("var", f"size={size}"), ("var-file", str(root.parent / "given.tfvars")))
     return Glance(str(root), version, items, {**ENV, **env})
 
@@ -88,7 +91,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 def test_as_it_was(root: Path) -> None:
     assert glance(root).skipped() == 3
-    assert glance(root, PWD="/elsewhere", SHLVL="3").skipped() == 3
+    assert glance(root, env={"PWD": "/elsewhere", "SHLVL": "3"}).skipped() == 3
     (root / ".stackly-batch-1").mkdir()
     (root / ".stackly-batch-1/main.tf").write_text("")
     assert glance(root).skipped() == 3
@@ -102,7 +105,7 @@ def test_changed(root: Path, name: str) -> None:
 
 @pytest.mark.parametrize("env", [{"TF_VAR_size": "2"}, {"AWS_REGION": "x"}, {"NEW": ""}, {"TF_WORKSPACE": "blue"}])
 def test_another_environment(root: Path, env: dict[str, str]) -> None:
-    assert glance(root, **env).skipped() is None
+    assert glance(root, env=env).skipped() is None
 
 
 def test_another_version_or_variable(root: Path) -> None:
