@@ -45,7 +45,9 @@ class ChainPlan:
     bundle: bytes
     secrets: tuple[str, ...]
     generations: int  # the sum over all records that it was made from
-    rows: tuple[UnitRow, ...] = ()  # of a plan that has nothing to do: what is to be kept of the units that it looked at
+    rows: tuple[
+        UnitRow, ...
+    ] = ()  # of a plan that has nothing to do: what is to be kept of the units that it looked at
 
 
 @dataclass
