@@ -91,6 +91,7 @@ class LocalHands:
         write_secret(state, job.state)
         size = len(job.state)
         done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space), state=size)
+        space.give_back(shell.project.root)  # some data sources write
         if done.code not in {0, CHANGES}:
             said = mangling.unmangled(job.cut.prefix, done.output.strip())
             return Planned(job, {}, b"", said or f"exit code {done.code}", space)
@@ -106,8 +107,10 @@ class LocalHands:
         space.note(shell.terraform_workspace, to_bytes(planned.job.share))
         self.store.begin(Begun(space.folder, space.aside, planned.job.share), planned.job.units)
         arguments = ("-input=false", "-no-color", "-lock=false", shell.operations(width), str(space.plan_file))
+        space.catch_up(shell.project.root)
         began = time.monotonic()
         done = shell.run(space.folder, "apply", *arguments, state=len(planned.job.state))
+        space.give_back(shell.project.root)
         self.store.observe(
             len(planned.document.get("resource_changes") or []), space.seconds + time.monotonic() - began
         )
