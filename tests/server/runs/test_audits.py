@@ -17,7 +17,6 @@ from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import plans
 from stackly_server.access import Subject
 from stackly_server.clock import SystemClock
-from stackly_server.stacks.engine_build import BUILD
 from stackly_server.errors import Invalid
 from stackly_server.runs.audit_model import Known, repeats, why_due
 from stackly_server.runs.audit_sweep import AuditSweep
@@ -25,6 +24,7 @@ from stackly_server.runs.model import Outcome, Phase, RunType, Status, Trigger
 from stackly_server.runs.rpc import RunServicer
 from stackly_server.runs.service import Shown
 from stackly_server.runs.views import RunViews
+from stackly_server.stacks.engine_build import BUILD
 from stackly_server.stacks.model import Condition
 from stackly_server.stacks.service import StackStateChange
 
@@ -283,6 +283,10 @@ def test_what_was_asked_for_before() -> None:
     assert repeats(_change(("b", "", True, False)), both)
     assert not repeats(_change(("a", '"1"', False, True)), both)  # masked
     assert not repeats(_change(("a", '"kept"', False, False)), both)  # no change at all
+    again = _change(("a", '"1"', False, False), ("b", "", True, False), actions=("delete", "create"))
+    assert repeats(again, both)
+    assert not repeats(_change(("a", '"2"', False, False), actions=("delete", "create")), both)
+    assert not repeats(_change(("a", '"1"', False, False), actions=("create",)), both)
     assert not repeats(one, None)
     assert not repeats(None, both)
     assert not repeats(_change(("a", '"1"', False, False), actions=("delete",)), both)
