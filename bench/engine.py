@@ -74,12 +74,11 @@ def large(sizes: Sizes, scratch: Path) -> None:
 
 def platform(sizes: Sizes, scratch: Path) -> None:
     """Runs of the platform from end to end, at both sizes."""
-    for number, (modules, resources) in enumerate((sizes.matrix, sizes.large)):
-        if number and sizes.large == sizes.matrix:
-            return
-        say()
+    for number, (modules, resources) in enumerate(dict.fromkeys((sizes.matrix, sizes.large))):
+        if number:
+            say()
         place = scratch / f"platform-{number}"
-        goal = sizes.goal if number else lambda _: None
+        goal = sizes.goal if (modules, resources) == sizes.large else lambda _: None
         engine_platform.measure(modules, resources, sizes.few, goal, place)
 
 
