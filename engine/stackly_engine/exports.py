@@ -113,7 +113,7 @@ def part_of(exports: Exports, place: tuple[str, str | None]) -> Export | None:
         part.get(name) if isinstance(part, dict) else part for part in (whole.value, whole.sensitive, whole.unknown)
     )
     refined = tuple((path[1:], known) for path, known in whole.refined if path[:1] == (name,))
-    inner = tuple(path[1:] for path in whole.inner if path[:1] == (name,))
+    inner = tuple(path[1:] for path in whole.inner if path[:1] == (name,) and path[1:])
     return Export(whole.type[1][name], value, sensitive or False, unknown or False, refined, inner)
 
 
