@@ -99,6 +99,11 @@ class Applying:
             return Step.ASK
         return Step.SAVED if all(self._as_planned(unit, batch) for unit in batch) else Step.AGAIN
 
+    def reads(self, batch: Collection[str]) -> dict[Place, str]:
+        """Hashes of what a batch reads of units outside of it, as they are now."""
+        places = sorted({place for unit in batch for place in self._outside(unit, batch)}, key=str)
+        return {place: value_at(self._exports, place) for place in places}
+
     def drop(self, batch: Collection[str]) -> None:
         """Take a batch as applied that has nothing to do; ValueError when it has."""
         if self.step(batch) is not Step.DROP:
@@ -140,9 +145,13 @@ class Applying:
         static = self.facts.parts[unit]
         if any(other in self.outcome.changing and other not in batch for other in static.applies):
             return False  # its plan put reading off: it holds what is never to be applied
-        outside = [place for place in static.inputs if self.facts.graph.owner[place[0]] not in batch]
+        outside = self._outside(unit, batch)
         planned = [value_at(self.outcome.exports, place) for place in outside]
         return UNKNOWN not in planned and planned == [value_at(self._exports, place) for place in outside]
+
+    def _outside(self, unit: str, batch: Collection[str]) -> tuple[Place, ...]:
+        inputs = self.facts.parts[unit].inputs if unit in self.facts.parts else ()
+        return tuple(place for place in inputs if self.facts.graph.owner[place[0]] not in batch)
 
     def _record(self, unit: str, left: Left) -> Record:
         return Record(

@@ -39,9 +39,9 @@ def _parts(t: Any) -> list[Any]:
 
 
 def _marks_refine(approved: Any, real: Any, unknown: Any) -> bool:
-    """What was known keeps its marks; what was unknown may have any."""
+    """What was known keeps its marks; what was unknown may get some, and loses none: then something of it is still marked."""
     if unknown is True:
-        return True
+        return marks.some(real) or not marks.some(approved)
     if not isinstance(approved, dict | list) and not isinstance(real, dict | list):
         return bool(approved) == bool(real)
     if True in (approved is True, real is True):

@@ -12,6 +12,7 @@ LOG_TEXT_BYTES = 64 * 1024
 RUN_LOG_BYTES = 1024**3
 STATE_BYTES = 256 * 1024**2
 PLAN_BYTES = 256 * 1024**2
+READ_EXPORTS = 100_000  # that a batch reads which is planned again; on the wire too (VerifyPlan)
 ARTIFACT_BYTES = 100 * 1024**2  # of what the code of a run is beyond its commit; on the wire too (KeepArtifact)
 PLAN_REASONS_BYTES = 1024**2  # of why units run: beyond it the headlines stay, so that a plan is below MESSAGE_BYTES
 LEFT_UNITS_SHOWN = 100  # of what an apply left to be planned again: a run names the first of them

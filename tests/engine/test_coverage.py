@@ -429,6 +429,10 @@ OBJECT = ["object", {"a": "string", "b": SET}]
             False,
         ),
         (Export("string", "x", sensitive=True, inner=(("a",),)), Export("string", "x", sensitive=True), False),
+        (Export("string", None, True, unknown=True), Export("string", "x", True), True),
+        (Export("string", None, True, unknown=True), Export("string", "x"), False),
+        (Export("string", None, unknown=True), Export("string", "x", True), True),
+        (Export("dynamic", None, True, unknown=True), Export(OBJECT, {"a": "x", "b": []}, {"a": True, "b": False}), True),
     ],
 )  # fmt: skip
 def test_an_export_refines_the_approved_one(approved: Export, real: Export, expected: bool) -> None:

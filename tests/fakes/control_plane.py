@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stackly_engine.consumed import unrefined_in_chain
 from stackly_engine.plans import ProjectedPlan
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.projected_coverage import uncovered_in_chain
+from stackly_engine.records import Place
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
@@ -138,12 +140,13 @@ class MemoryPlane:
         await self._answer()
         return self.grant
 
-    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+    async def verify_plan(self, units: Sequence[str], projected: bytes, reads: Mapping[Place, str]) -> None:
         await self._answer()
         assert self.plan is not None
         approved = ProjectedChain.from_bytes(self.plan.projected)
         self.verified.append(tuple(units))
         findings = uncovered_in_chain(approved, units, ProjectedPlan.from_bytes(projected))
+        findings += unrefined_in_chain(approved, units, reads)
         if findings or self.refuse_plans:
             raise NotCoveredError("; ".join(f"{one.address}: {one.reason}" for one in findings))
 

@@ -10,6 +10,7 @@ from typing import Any
 from stackly_engine.addresses import top
 from stackly_engine.applying import Applied, Applying, Left, Step
 from stackly_engine.configured import require_configured
+from stackly_engine.consumed import unrefined
 from stackly_engine.coverage import Finding, uncovered
 from stackly_engine.cutting import REMOVED, Cut, cut
 from stackly_engine.driving import state
@@ -54,6 +55,9 @@ class Apply:
         self.known, self.chain, self.tell = known, chain, tell
         self.applying = Applying(known.facts, chain.outcome)
         self.pieces = {tuple(sorted(piece.units)): piece for piece in chain.pieces}
+        self.approved = dict(known.exports)  # as they were planned
+        for piece in chain.pieces:
+            self.approved.update(piece.exports)
         self.running: dict[Future[Ended], Piece] = {}
         self.unfinished = False
         self.width = 1  # how many work side by side
@@ -107,6 +111,9 @@ class Apply:
             self.tell(Ended(piece.units, Fate.DEFERRED))
             return
         again = None if step is Step.SAVED and not piece.stands_in else self.job(piece)
+        if again is not None and (findings := unrefined(self.approved, self.known.exports, again.reads)):
+            self.end(piece, Ended(piece.units, Fate.UNCOVERED, findings=findings))
+            return
         self.running[pool.submit(self.carry_out, piece.units, piece.planned, again)] = piece
 
     def job(self, piece: Piece) -> Job:
@@ -115,7 +122,7 @@ class Apply:
         replaced = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
         return Job(
             units, cut(known.graph, units, known.exports), state.part(known, units),
-            state.declared(known.graph, units), state.share(known, units), replaced, self.width,
+            state.declared(known.graph, units), state.share(known, units), replaced, self.width, self.applying.reads(units),
         )  # fmt: skip
 
     def carry_out(self, units: tuple[str, ...], approved: Planned, again: Job | None) -> Ended:

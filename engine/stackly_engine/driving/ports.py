@@ -1,12 +1,12 @@
 """What a run needs of the world: Terraform on one batch, and a memory; implemented by the command and by the runner."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stackly_engine.cutting import Cut
 from stackly_engine.exports import Recorded
-from stackly_engine.records import Record
+from stackly_engine.records import Place, Record
 
 
 class StoppedError(Exception):
@@ -30,7 +30,8 @@ class Share:
 class Job:
     """What to plan: the cut root, its part of the state, its variables' names, instances to replace.
 
-    `width` is how many batches run side by side: they share one budget of parallelism.
+    `width` is how many batches run side by side: they share one budget of parallelism. `reads` are keyed hashes of what a batch
+    that is planned again reads of others.
     """
 
     units: tuple[str, ...]
@@ -40,6 +41,7 @@ class Job:
     share: Share
     replace: Sequence[str] = ()
     width: int = 1
+    reads: Mapping[Place, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

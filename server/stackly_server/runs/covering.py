@@ -2,13 +2,16 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stackly_engine import exact
+from stackly_engine.consumed import unrefined_in_chain
 from stackly_engine.coverage import Finding
 from stackly_engine.plans import ProjectedPlan
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.projected_coverage import uncovered_in_chain
+from stackly_engine.records import Place
 from stackly_server.access import Subject
 from stackly_server.database import Database
 from stackly_server.errors import Invalid, NotNow
@@ -25,11 +28,12 @@ _SHOWN_CHARACTERS = 400
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """The projected document (masked) of one batch that was planned again, and the units of the batch."""
+    """The projected document (masked) of one batch that was planned again, the units of the batch, and what they read of others."""
 
     units: tuple[str, ...]
     projected_sha256: str
     projected: bytes
+    reads: Mapping[Place, str]
 
     def read(self) -> ProjectedPlan:
         """The plan; Invalid for bytes that are not what the header says, or no plan of one batch."""
@@ -63,7 +67,7 @@ class CoverService:
             raise Invalid("VALIDATION_FAILED", "The approved plan is not one by units.")
         if not {unit["unit"] for unit in plan.units}.issuperset(again.units):
             raise Invalid("VALIDATION_FAILED", "The approved plan does not know these units.")
-        findings = await asyncio.to_thread(_findings, await self._approved(subject, plan), again.units, new)
+        findings = await asyncio.to_thread(_findings, await self._approved(subject, plan), again, new)
         if findings:
             await self._bar(subject, again, findings)
             words = (
@@ -83,9 +87,10 @@ class CoverService:
                 tx.tell("run.not_covered", self._progress.name(tx, state, run), step=batch.step, **facts)
 
 
-def _findings(approved: bytes, units: tuple[str, ...], new: ProjectedPlan) -> tuple[Finding, ...]:
+def _findings(approved: bytes, again: Replanned, new: ProjectedPlan) -> tuple[Finding, ...]:
+    chain = ProjectedChain.from_bytes(approved)
     try:
-        return uncovered_in_chain(ProjectedChain.from_bytes(approved), units, new)
+        return (*uncovered_in_chain(chain, again.units, new), *unrefined_in_chain(chain, again.units, again.reads))
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # of the runner's document: ours was read before
         raise Invalid("VALIDATION_FAILED", f"The projected document does not fit together: {error!r}") from None
 

@@ -13,9 +13,17 @@ from stackly.v1 import runs_pb2
 from stackly.worker.v1 import runner_service_pb2 as runner
 from stackly.worker.v1 import tasks_pb2
 from stackly.worker.v1 import worker_task_service_pb2 as tasks
+from stackly_engine.records import Place
 from stackly_server.access import Batch, Subject
 from stackly_server.errors import Invalid, TooMuch
-from stackly_server.limits import ARTIFACT_BYTES, CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.limits import (
+    ARTIFACT_BYTES,
+    CHUNK_BYTES,
+    PLAN_BYTES,
+    READ_EXPORTS,
+    STATE_BYTES,
+    STOP_GRACE_SECONDS,
+)
 from stackly_server.runs.artifacts import ArtifactService
 from stackly_server.runs.audit_wire import report_from_proto
 from stackly_server.runs.batches import BatchService
@@ -190,13 +198,16 @@ class RunnerServicer:
     async def VerifyPlan(
         self, requests: AsyncIterator[runner.VerifyPlanRequest], call: Subject
     ) -> runner.VerifyPlanResponse:
-        header, projected = runner.VerifyPlanHeader(), bytearray()
+        header, projected, reads = runner.VerifyPlanHeader(), bytearray(), dict[Place, str]()
         async for part in requests:
             if part.HasField("header"):
                 header = part.header
             projected += part.projected
+            reads |= {(one.address, one.attribute or None): one.hashed for one in part.reads.exports}
             _bounded(len(projected), PLAN_BYTES, "PLAN_BYTES")
-        await self._covering.verify(call, Replanned(tuple(header.units), header.projected_sha256, bytes(projected)))
+            _bounded(len(reads), READ_EXPORTS, "READ_EXPORTS")
+        again = Replanned(tuple(header.units), header.projected_sha256, bytes(projected), reads)
+        await self._covering.verify(call, again)
         return runner.VerifyPlanResponse()
 
     async def FetchRecords(

@@ -13,7 +13,9 @@ from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import exact, plans
 from stackly_engine.plans import ProjectedPlan
 from stackly_engine.projected_chain import PlannedUnit, project_chain
+from stackly_engine.records import Place
 from stackly_server.access import Subject
+from stackly_server.runs import runner_rpc
 from stackly_server.runs.model import Left, Outcome, Phase, Status
 from stackly_server.runs.service import Shown
 
@@ -44,9 +46,16 @@ def planned(*changes: Mapping[str, Any], address: str = ADDRESS, secret: str = "
 def chain() -> bytes:
     """What is approved: two units, each in a batch of its own."""
     app, net = planned(), planned(address="module.net.terraform_data.x")
-    units = [PlannedUnit(APP, True, ("new",), 2, needs=(NET,)), PlannedUnit(NET, True, ("new",), 1)]
+    units = [
+        PlannedUnit(APP, True, ("new",), 2, needs=(NET,), inputs=("module.net.id", "module.net.zone")),
+        PlannedUnit(NET, True, ("new",), 1, outputs=("module.net.id", "module.net.zone")),
+    ]
     owners = {ADDRESS: APP, "module.net.terraform_data.x": NET}
-    return project_chain(units, [((NET,), net), ((APP,), app)], owners, exports={}).to_bytes()
+    exports: dict[Place, str] = {(NET, "id"): "unknown", (NET, "zone"): "hash of eu"}
+    return project_chain(units, [((NET,), net), ((APP,), app)], owners, exports=exports).to_bytes()
+
+
+CAME_TRUE = {"id": "hash of net-1", "zone": "hash of eu"}
 
 
 async def applying(desk: Desk, runner: Runner) -> tuple[Shown, Subject]:
@@ -60,7 +69,15 @@ async def applying(desk: Desk, runner: Runner) -> tuple[Shown, Subject]:
     return run, subject
 
 
-async def verify(runner: Runner, subject: Subject, plan: ProjectedPlan, *units: str, digest: str = "") -> None:
+async def verify(
+    runner: Runner,
+    subject: Subject,
+    plan: ProjectedPlan,
+    *units: str,
+    digest: str = "",
+    reads: Mapping[str, str] = CAME_TRUE,
+) -> None:
+    """`reads`: what is read of the network, by attribute."""
     data = plan.to_bytes()
     header = wire.VerifyPlanHeader(
         units=units or (APP,), projected_sha256=digest or hashlib.sha256(data).hexdigest()
@@ -68,6 +85,9 @@ async def verify(runner: Runner, subject: Subject, plan: ProjectedPlan, *units: 
 
     async def stream() -> Any:
         yield wire.VerifyPlanRequest(header=header)
+        for name, hashed in reads.items():
+            one = wire.ReadExport(address=NET, attribute=name, hashed=hashed)
+            yield wire.VerifyPlanRequest(reads=wire.ReadExports(exports=[one]))
         yield wire.VerifyPlanRequest(projected=data[:100])
         yield wire.VerifyPlanRequest(projected=data[100:])
 
@@ -115,6 +135,38 @@ async def test_a_lying_runner_is_refused(desk: Desk, runner: Runner, lie: Projec
     assert await desk.status(run) is Status.PARTIALLY_APPLIED
     told = "SELECT count(*) FROM events WHERE type = 'run.not_covered' AND facts->>'units' = 'module.app'"
     assert await desk.count(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("reads", "said"),
+    [
+        ({**CAME_TRUE, "zone": "hash of us"}, "module.net.zone: this batch reads it, and it came out otherwise"),
+        (
+            {**CAME_TRUE, "word": "of which nothing was approved"},
+            "module.net.word: this batch reads it, and it came out",
+        ),
+        ({"id": "hash of net-1"}, "module.net.zone: this batch reads it, and it was not told"),
+        ({**CAME_TRUE, "zone": "unknown"}, "module.net.zone: this batch reads it, and it came out otherwise"),
+        ({}, "module.net.id: this batch reads it, and it was not told"),
+    ],
+)
+async def test_what_is_read_is_what_was_approved(
+    desk: Desk, runner: Runner, reads: Mapping[str, str], said: str
+) -> None:
+    """Though the plan itself shows nothing that is not covered."""
+    run, subject = await applying(desk, runner)
+    refusal = await refused(verify(runner, subject, planned(real()), reads=reads), "PLAN_NOT_COVERED")
+    assert said in refusal.message
+    assert "hash of" not in refusal.message
+    await refused(runner.keep(subject, record(APP, 2)), "PLAN_NOT_COVERED")
+    await desk.rooms.batches.finish(subject, Outcome.PARTIAL, None, [], 0, [Left(APP, "NOT_COVERED")])
+    assert await desk.status(run) is Status.PARTIALLY_APPLIED
+
+
+async def test_a_plan_reads_no_end_of_exports(desk: Desk, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, subject = await applying(desk, runner)
+    monkeypatch.setattr(runner_rpc, "READ_EXPORTS", 1)
+    assert (await refused(verify(runner, subject, planned(real())), "LIMIT_EXCEEDED")).facts["limit"] == "READ_EXPORTS"
 
 
 async def test_units_that_were_no_batch_of_the_approved_plan_are_covered_by_nothing(desk: Desk, runner: Runner) -> None:

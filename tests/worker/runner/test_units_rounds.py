@@ -10,6 +10,7 @@ from stackly.v1 import runs_pb2
 from stackly.worker.v1 import tasks_pb2
 from stackly_engine.applying import Applied
 from stackly_engine.deciding import Decision
+from stackly_engine.driving import carrying
 from stackly_engine.driving.carrying import Ended, Fate
 from stackly_engine.projected_chain import ProjectedChain, projected
 from stackly_engine.reasons import Reason
@@ -186,6 +187,73 @@ async def test_what_would_do_other_than_was_approved_is_left(make_batch: Make, a
     assert plane.verified == [], "what the worker finds itself is not asked for"
     outcome = await run(make_batch, plane, 2)
     assert outcome.status == "applied", plane.text
+
+
+# Of what `c` does with the word of `b` its plan shows nothing: only that it reads another one.
+GIVES = """
+variable "id" {}
+resource "terraform_data" "x" {
+  input = var.id
+}
+output "id" {
+  value = terraform_data.x.id
+}
+output "word" {
+  value = file("${path.module}/word.txt")
+}
+"""
+HIDES = """
+variable "id" {}
+variable "word" {}
+resource "terraform_data" "x" {
+  input = var.id
+  provisioner "local-exec" {
+    command = "echo ${var.word} >> ${path.module}/../said.txt"
+  }
+}
+"""
+HIDDEN = """
+module "a" {
+  source = "./a"
+}
+module "b" {
+  source = "./b"
+  id     = module.a.id
+}
+module "c" {
+  source = "./c"
+  id     = module.b.id
+  word   = module.b.word
+}
+"""
+
+
+def hidden() -> MemoryPlane:
+    return MemoryPlane({
+        "main.tf": HIDDEN, "a/main.tf": WRITES, "b/main.tf": GIVES, "b/word.txt": "planned", "c/main.tf": HIDES
+    })  # fmt: skip
+
+
+async def test_what_is_read_and_came_out_otherwise_than_approved_is_left(make_batch: Make, apart: None) -> None:
+    plane = hidden()
+    outcome = await run(make_batch, plane, 1)
+    assert (outcome.status, causes(outcome)) == ("partial", {"module.c": "NOT_COVERED"}), plane.text
+    assert "module.b.word: this batch reads it, and it came out otherwise" in outcome.left[0].detail
+    assert plane.verified == [("module.b",)], "what the worker finds itself is not asked for"
+    outcome = await run(make_batch, plane, 2)
+    assert outcome.status == "applied", plane.text
+
+
+async def test_a_worker_that_does_not_look_is_held_to_it_by_the_control_plane(
+    make_batch: Make, apart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted bug: the engine finds everything that is read as it was approved."""
+    monkeypatch.setattr(carrying, "unrefined", lambda *_: ())
+    plane = hidden()
+    outcome = await run(make_batch, plane, 1)
+    assert (outcome.status, causes(outcome)) == ("partial", {"module.c": "NOT_COVERED"}), plane.text
+    assert plane.verified == [("module.b",), ("module.c",)]
+    assert "module.b.word: this batch reads it, and it came out otherwise" in outcome.left[0].detail
 
 
 def surprise(unit: str) -> Decision:

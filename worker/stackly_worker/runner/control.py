@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,6 +14,7 @@ import grpc.aio
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
 from stackly_engine.projected_chain import projected
+from stackly_engine.records import Place
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
 from stackly_worker.runner import limits, platform, report, streams
@@ -221,10 +222,10 @@ class RunnerPlane:
         crash_point("runner.apply.after_start")
         return Grant()
 
-    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+    async def verify_plan(self, units: Sequence[str], projected: bytes, reads: Mapping[Place, str]) -> None:
         crash_point("runner.verify.before")
         with translated():
-            parts = streams.verify_parts(units, projected)
+            parts = streams.verify_parts(units, projected, reads)
             await self.stub.VerifyPlan(parts, metadata=self._as_runner, timeout=_STREAM)
 
     async def renew(self) -> Renewal:

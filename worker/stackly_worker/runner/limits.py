@@ -35,6 +35,7 @@ RECORD_BYTES, EXPORTS_BYTES = (
     2 * MIB,
 )  # of one unit; a larger one is not kept, and the unit is planned each time
 RECORDS, RECORDS_BYTES = 1000, 3 * MIB  # of one call
+READS = 1000  # exports that a batch reads, of one message
 
 UNIT_PROCESSES = max(2, min(4, os.cpu_count() or 2))  # Terraforms at a time of one run that is cut into units
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stackly_engine.auditing import AuditReport
+from stackly_engine.records import Place
 from stackly_worker.runner.events import TerraformError
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
@@ -219,10 +220,11 @@ class ControlPlane(Protocol):
         LeaseLostError when it was started under another nonce or may not start: then Terraform is not run.
         """
 
-    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+    async def verify_plan(self, units: Sequence[str], projected: bytes, reads: Mapping[Place, str]) -> None:
         """Hold the plan of a batch that was made again to the approved one; NotCoveredError when it does more.
 
-        `projected` is that of the batch alone (`stackly_engine.plans.ProjectedPlan.to_bytes`).
+        `projected` is that of the batch alone (`stackly_engine.plans.ProjectedPlan.to_bytes`), `reads` are keyed hashes of what
+        it reads of units outside of it.
         """
 
     async def renew(self) -> Renewal:

@@ -1,11 +1,12 @@
 """The streams of RunnerService as bytes and files: cut into messages, put together again, checked by digest."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
 from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly_engine.records import Place
 from stackly_worker.runner import limits
 from stackly_worker.runner.ports import PlaneRefusedError, UnitRow
 from stackly_worker.runner.worktree import SourceFile
@@ -107,10 +108,18 @@ def plan_parts(header: messages.PlanHeader, projected: bytes, bundle: bytes) -> 
         yield messages.SubmitPlanRequest(plan_file=piece)
 
 
-def verify_parts(units: Iterable[str], projected: bytes) -> Iterator[messages.VerifyPlanRequest]:
-    """VerifyPlan's stream: the header, the projected document of the batch."""
+def verify_parts(
+    units: Iterable[str], projected: bytes, reads: Mapping[Place, str]
+) -> Iterator[messages.VerifyPlanRequest]:
+    """VerifyPlan's stream: the header, what the batch reads, its projected document."""
     digest = sha256(projected).hexdigest()
     yield messages.VerifyPlanRequest(header=messages.VerifyPlanHeader(units=units, projected_sha256=digest))
+    told = [
+        messages.ReadExport(address=address, attribute=name or "", hashed=hashed)
+        for (address, name), hashed in reads.items()
+    ]
+    for at in range(0, len(told), limits.READS):
+        yield messages.VerifyPlanRequest(reads=messages.ReadExports(exports=told[at : at + limits.READS]))
     for piece in pieces(projected):
         yield messages.VerifyPlanRequest(projected=piece)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from stackly_engine import exact, plans, slices
@@ -55,7 +56,8 @@ class Keeping:
     async def covered(self, planned: Planned) -> bool:
         try:
             projected = await asyncio.to_thread(self._projected, planned)
-            await insist(lambda: self.session.plane.verify_plan(planned.job.units, projected), self.session.clock)
+            verify = partial(self.session.plane.verify_plan, planned.job.units, projected, planned.job.reads)
+            await insist(verify, self.session.clock)
         except NotCoveredError as error:
             self.uncovered[planned.job.units] = str(error)
             return False

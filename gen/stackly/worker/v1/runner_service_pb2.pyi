@@ -290,12 +290,30 @@ class StartApplyResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyPlanRequest(_message.Message):
-    __slots__ = ("header", "projected")
+    __slots__ = ("header", "projected", "reads")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     PROJECTED_FIELD_NUMBER: _ClassVar[int]
+    READS_FIELD_NUMBER: _ClassVar[int]
     header: VerifyPlanHeader
     projected: bytes
-    def __init__(self, header: _Optional[_Union[VerifyPlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ...) -> None: ...
+    reads: ReadExports
+    def __init__(self, header: _Optional[_Union[VerifyPlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., reads: _Optional[_Union[ReadExports, _Mapping]] = ...) -> None: ...
+
+class ReadExports(_message.Message):
+    __slots__ = ("exports",)
+    EXPORTS_FIELD_NUMBER: _ClassVar[int]
+    exports: _containers.RepeatedCompositeFieldContainer[ReadExport]
+    def __init__(self, exports: _Optional[_Iterable[_Union[ReadExport, _Mapping]]] = ...) -> None: ...
+
+class ReadExport(_message.Message):
+    __slots__ = ("address", "attribute", "hashed")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    HASHED_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    attribute: str
+    hashed: str
+    def __init__(self, address: _Optional[str] = ..., attribute: _Optional[str] = ..., hashed: _Optional[str] = ...) -> None: ...
 
 class VerifyPlanHeader(_message.Message):
     __slots__ = ("units", "projected_sha256")

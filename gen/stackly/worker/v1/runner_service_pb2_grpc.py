@@ -200,7 +200,8 @@ class RunnerServiceServicer:
 
     def VerifyPlan(self, request_iterator, context):
         """Holds the plan of a batch of units that was planned again while the run is applied to the plan that was approved: with
-        what the batch now reads it must do nothing that was not shown. Each such batch is asked for before Terraform applies it.
+        what the batch now reads it must do nothing that was not shown, and what it reads must be what was approved, where that was
+        known. Each such batch is asked for before Terraform applies it.
         Fails with PLAN_NOT_COVERED, and says what is not covered: the batch must not be applied then, its records are not taken,
         and the run is applied in part. The same plan again is answered again.
         A runner may call it, for its batch, after StartApply.
