@@ -36,6 +36,10 @@ output "round" { value = var.round }
 """
 
 
+WHOLE = 'engine = "whole"'
+"""For tests that look at the one Terraform of a batch."""
+
+
 @dataclass(frozen=True)
 class Ledger:
     """`steps` resources in `lanes` chains, `pause` seconds each. A test may hold or fail single ones by marker files."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.job import ENOUGH, Job
-from flows.ledger import Ledger, resources, tainted
+from flows.ledger import WHOLE, Ledger, resources, tainted
 from stackly_sdk import AsyncRun
 from stackly_worker.runner.journal import Journal
 from waiting import eventually
@@ -50,7 +50,9 @@ async def killed(job: Job, ledger: Ledger, run: AsyncRun, *, terraform: bool) ->
     batch = next(Path(folder) for folder in job.platform.runners() if f"{run.raw.uid}-1-apply" in folder)
     victims = [job.platform.runners()[str(batch)]]
     if terraform:
-        victims.append(Journal(batch / "apply").pid() or 0)
+        pid = Journal(batch / "apply").pid()
+        assert pid, "there is no Terraform to kill"
+        victims.append(pid)
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     await job.ended(run)
@@ -62,7 +64,7 @@ async def killed(job: Job, ledger: Ledger, run: AsyncRun, *, terraform: bool) ->
 
 async def test_the_runner_is_killed(job: Job, tmp_path: Path) -> None:
     """Its Terraform is asked to stop by the next runner, and saves what it has: nothing is unknown."""
-    ledger = job.ledger(steps=12, lanes=3, pause=0.5)
+    ledger = job.ledger(steps=12, lanes=3, pause=0.5, more=WHOLE)
     run = await job.confirmed(await job.pushed(ledger))
     await killed(job, ledger, run, terraform=False)
     state = await job.state(ledger.stack)
@@ -74,7 +76,7 @@ async def test_the_runner_is_killed(job: Job, tmp_path: Path) -> None:
 
 async def test_the_runner_and_terraform_are_killed(job: Job, tmp_path: Path) -> None:
     """What had begun and is not in the state is named: all of it and nothing else."""
-    ledger = job.ledger(steps=8, lanes=1, pause=0.5)
+    ledger = job.ledger(steps=8, lanes=1, pause=0.5, more=WHOLE)
     run = await job.confirmed(await job.pushed(ledger))
     await killed(job, ledger, run, terraform=True)
     state = await job.state(ledger.stack)

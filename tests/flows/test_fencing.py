@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from flows.haystacks import connected
 from flows.job import ENOUGH, Job
-from flows.ledger import Ledger, resources
+from flows.ledger import WHOLE, Ledger, resources
 from flows.platform import Platform
 from stackly_sdk import AsyncRun, AsyncStackly
 from stackly_server.accounts.keys import Keys
@@ -66,7 +66,14 @@ async def stalled(platform: Platform, owner: AsyncStackly, folder: Path, zones: 
     """Applying, one resource in the state, one under way."""
     job, name = Job(platform, owner, await platform.repository(owner), folder), platform.name("fence")
     first, second = (
-        Ledger(name, folder / zone, steps=5, lanes=1, pause=0, more=f'requires {{\n labels = {{ zone = "{zone}" }}\n}}')
+        Ledger(
+            name,
+            folder / zone,
+            steps=5,
+            lanes=1,
+            pause=0,
+            more=f'{WHOLE}\nrequires {{\n labels = {{ zone = "{zone}" }}\n}}',
+        )
         for zone in zones
     )
     hold = first.hold(HELD)

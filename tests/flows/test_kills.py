@@ -25,7 +25,7 @@ async def whole(job: Job, ledger: Ledger, folder: Path) -> None:
 
 
 async def steps(run: AsyncRun) -> list[str]:
-    return [f"{step.name.rpartition('/')[2]} {step.status.name}" async for step in run.steps()]
+    return [f"{step.name.rpartition('/')[2]} {step.status.name}" async for step in run.steps() if not step.unit]
 
 
 async def killed_while_applying(job: Job, part: str, begun: int, folder: Path) -> None:

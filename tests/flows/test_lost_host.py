@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.job import ENOUGH, Job
-from flows.ledger import Ledger, resources
+from flows.ledger import WHOLE, Ledger, resources
 from flows.platform import Platform
 from stackly_sdk import AsyncRun, StacklyError
 from stackly_worker.runner.journal import Journal
@@ -48,7 +48,7 @@ async def streamed(job: Job, ledger: Ledger) -> bool:
 async def test_a_host_is_lost_for_ever(job: Job, tmp_path: Path) -> None:
     zone = job.platform.name("zone")
     labels = json.dumps({"zone": zone})
-    ledger = job.ledger(steps=4, lanes=1, pause=0, more=f'requires {{\n labels = {{ zone = "{zone}" }}\n}}')
+    ledger = job.ledger(steps=4, lanes=1, pause=0, more=f'{WHOLE}\nrequires {{\n labels = {{ zone = "{zone}" }}\n}}')
     held = ledger.hold(2)
     worker = await job.platform.join(job.owner, LABELS=labels)
     run = await job.confirmed(await job.pushed(ledger))

@@ -13,7 +13,7 @@ import pytest
 
 from flows.haystacks import connected
 from flows.job import ENOUGH, Job
-from flows.ledger import Ledger, resources
+from flows.ledger import WHOLE, Ledger, resources
 from flows.platform import Platform, started
 from stackly_sdk import AsyncRun
 from stackly_server.runs.verdict import LOST_SECONDS
@@ -65,7 +65,7 @@ def stop(apply: Journal, whole: bool) -> None:
 
 @pytest.mark.parametrize("whole", [False, True], ids=["runner", "with-terraform"])
 async def test_a_runner_that_stands_still_is_ended(job: Job, whole: bool, tmp_path: Path) -> None:
-    ledger = job.ledger("still", steps=STEPS, lanes=1, pause=0)
+    ledger = job.ledger("still", steps=STEPS, lanes=1, pause=0, more=WHOLE)
     held = ledger.hold(HELD)
     run = await job.confirmed(await job.pushed(ledger))
     await job.applying(run, ledger, HELD + 1)
@@ -101,7 +101,7 @@ async def silent(job: Job, run: AsyncRun, ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("agent_too", [False, True], ids=["api", "api-and-agent"])
 async def test_the_api_is_away_longer_than_leases_last(job: Job, agent_too: bool, tmp_path: Path) -> None:
-    ledger = job.ledger("away", steps=STEPS, lanes=1, pause=0)
+    ledger = job.ledger("away", steps=STEPS, lanes=1, pause=0, more=WHOLE)
     held = ledger.hold(HELD)
     run = await job.confirmed(await job.pushed(ledger))
     await job.applying(run, ledger, HELD + 1)

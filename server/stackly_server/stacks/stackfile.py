@@ -175,7 +175,7 @@ class _StackReader:
             manual_states=manual,
             states=self._states(name, manual=manual),
             findings=(),
-            units=body.choice("engine", ("auto", "whole")) == "auto",
+            units=body.choice("engine", ("auto", "whole")) != "whole",
             options=read_options(body),
         )
         note_unbuilt(body, self._find)
