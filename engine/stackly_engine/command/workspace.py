@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackly_engine import exact
-from stackly_engine.command import written
+from stackly_engine import exact, written
 from stackly_engine.command.places import OWN, state_of
 from stackly_engine.cutting import Cut
 

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from stackly_engine.command.workspace import Workspace, create, fill
 from stackly_engine.cutting import Cut
 
@@ -68,3 +70,17 @@ def test_the_states_of_other_workspaces_are_not_reached_from_a_batch(tmp_path: P
     space = create(root, "w", "w")
     space.catch_up(root)
     assert not space.state_file("w").exists()
+
+
+def test_a_link_that_was_put_there_leads_nothing_out_of_the_root(tmp_path: Path) -> None:
+    root, space = _place(tmp_path)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (root / "new").mkdir()
+    (root / "new" / "deep").symlink_to(outside)
+    (space.folder / "new").unlink(missing_ok=True)
+    (space.folder / "new" / "deep").mkdir(parents=True)
+    (space.folder / "new" / "deep" / "x.txt").write_text("x")
+    with pytest.raises(NotADirectoryError):
+        space.give_back(root)
+    assert list(outside.iterdir()) == []

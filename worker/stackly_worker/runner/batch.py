@@ -362,6 +362,7 @@ class Batch:
         self.place.set_aside(self.place.errored(self.settings.root))
         if not reusable:
             self.place.set_stamp("")
+            self.place.forget_sources()
             units_folder.clear_beside(self.settings.root)
         getting = asyncio.create_task(insist(self.plane.get_state, self.clock))
         try:

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -111,6 +111,18 @@ class Place:
 
     def set_initialization(self, text: str) -> None:
         write_atomically(self.folder / "initialized", text.encode())
+
+    def sources(self) -> frozenset[str] | None:
+        """The paths of all source files, as `set_sources` was told since the tree was prepared; None when it was not."""
+        note = self.folder / "sources"
+        return frozenset(map(os.fsdecode, note.read_bytes().split(b"\0"))) if note.exists() else None
+
+    def set_sources(self, paths: Iterable[str]) -> None:
+        """Before anything of the code runs: what it writes beside them is no source."""
+        write_atomically(self.folder / "sources", b"\0".join(map(os.fsencode, paths)))
+
+    def forget_sources(self) -> None:
+        (self.folder / "sources").unlink(missing_ok=True)
 
     def set_aside(self, found: Path) -> None:
         """Clear the path; a document there that the control plane has not accepted moves to `state/unsent-…`."""

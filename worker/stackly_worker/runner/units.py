@@ -68,7 +68,8 @@ class Reading:
             notes=place.folder / "hashes", replace=replaced, options=desk.options, costs=desk.costs,
         )  # fmt: skip
         before, product = Inspections(place.folder / "inspected", key), Product(desk.engine.product)
-        return cls(desk, UnitSource(place.tree, settings.root, settings.data, product, before), given)
+        source = UnitSource(place.tree, settings.root, settings.data, product, before, place.sources())
+        return cls(desk, source, given)
 
     @property
     def state(self) -> StateVersion | None:
@@ -112,6 +113,7 @@ async def plan(desk: Desk, key: bytes, secrets: Sequence[str], replaced: tuple[s
     session, reading, at = desk.session, Reading.of(desk, key, replaced), units_known.now()
     hands = UnitsHands(desk)
     known = await reading.known(hands, at=at, lineage=str(uuid.uuid4()))
+    await asyncio.to_thread(desk.place.set_sources, reading.source.files)
     try:
         chain = await asyncio.to_thread(_planned, known)
     except StoppedError:

@@ -3,11 +3,11 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from stackly_engine import exact
+from stackly_engine import exact, written
 from stackly_engine.cutting import Cut
 from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.units_source import FETCHED, is_code
@@ -19,15 +19,21 @@ WHOLE = "whole.tfstate"  # in UNITS: the whole document that was taken in last
 SUSPECTS = "suspects.json"
 UNITS = "units"  # below the run's private folder: one folder for each Terraform process that plans or applies
 _STATES = ("terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate")
+_TOOLS = frozenset({"terraform.tfstate.d", "crash.log"})  # what else Terraform itself may leave
 _NAME_LENGTH = 12
 
 
 @dataclass(frozen=True)
 class UnitFolder:
-    """`tree` is what Terraform takes for the root: always the same for the same units. `aside` is private."""
+    """`tree` is what Terraform takes for the root: always the same for the same units. `aside` is private.
+
+    `code` are the names of the batch's own code, `linked` of entries that stand for the root's.
+    """
 
     tree: Path
     aside: Path
+    code: set[str] = field(default_factory=set)
+    linked: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, root: Path, folder: Path, number: int, units: tuple[str, ...]) -> "UnitFolder":
@@ -69,23 +75,32 @@ class UnitFolder:
     def fill(self, root: Path, installed: Path, cut: Cut, state: bytes) -> None:
         """Write the cut root and its part of the state; other entries of the root become links.
 
-        What Terraform itself wrote there when it planned the same units stays. The state lies apart: a tree may be
-        rebuilt at any time, a state that nobody has taken in must not go with it.
+        The state lies apart: a tree may be rebuilt at any time, a state that nobody has taken in must not go with it.
         """
         self.tree.mkdir(mode=0o700, exist_ok=True)
         self.aside.mkdir(mode=0o700, parents=True)
         _clear(self.tree)
-        for entry in sorted(root.iterdir()):
-            if not _own(entry.name) and not (self.tree / entry.name).exists():
-                (self.tree / entry.name).symlink_to(entry)
+        self.catch_up(root)
         for name, data in (*cut.files.items(), (cut.generated_name, cut.generated)):
             if data:
                 (self.tree / name).write_bytes(data)
+                self.code.add(name)
         for name in _STATES:
             (self.tree / name).symlink_to(self.aside / name)
         write_new(self.state, state)
         write_new(self.values_file, cut.variables)
         self._install(root, installed, cut.modules)
+
+    def catch_up(self, root: Path) -> None:
+        """Link what was written into the root since the folder was made."""
+        names = {entry.name for entry in root.iterdir() if not _own(entry.name)} - self.linked
+        written.catch_up(self.tree, root, names)
+        self.linked.update(names)
+
+    def give_back(self, root: Path) -> None:
+        """Put what a provider wrote here into the root, as if it had run there: others read it. OSError when it cannot be."""
+        kept = {entry.name for entry in self.tree.iterdir() if _own(entry.name) and not is_code(entry.name)}
+        written.give_back(self.tree, root, self.code | kept | _TOOLS, self.linked)
 
     def announce(self, share: bytes) -> None:
         """Before an apply: what whoever comes back needs to take in the state that it leaves; durable."""

@@ -156,6 +156,7 @@ class UnitsHands:
             return Planned(job, {}, b"", str(error), (number, folder))  # others may still have something to keep
         finally:
             self._ended(strand, voice, job.units)
+            await self._give_back(folder)  # some data sources write
             folder.values_file.unlink(missing_ok=True)
             folder.variables_file.unlink(missing_ok=True)
         desk.session.redactor.add(plans.sensitive_values(document))
@@ -196,6 +197,7 @@ class UnitsHands:
         self._applied[job.units] = number, folder
         if not folder.plan_file.exists():
             write_new(folder.plan_file, planned.data)
+        await asyncio.to_thread(folder.catch_up, desk.settings.root)
         folder.announce(applies.announcement(job))
         strand, voice = self._strand(number, folder, job)
         settings = replace(desk.settings, plan_file=folder.plan_file)
@@ -205,6 +207,7 @@ class UnitsHands:
         version = await self._left(strand, folder, code)
         self.codes[job.units] = code
         self._ended(strand, voice, job.units)
+        await self._give_back(folder)
         if version is None:
             return Outcome(code == 0, f"exit code {code}", None)
         applies.found(number, job, version)
@@ -226,6 +229,13 @@ class UnitsHands:
             if self.applies is not None:
                 self.applies.forget(number)
             await asyncio.to_thread(folder.absorbed)
+
+    async def _give_back(self, folder: UnitFolder) -> None:
+        """What stays here is only missed by units that read it: the state is to be taken in all the same."""
+        try:
+            await asyncio.to_thread(folder.give_back, self.desk.settings.root)
+        except OSError as error:
+            self.desk.session.transcript.say(f"A file that this batch wrote does not get to the root: {error}")
 
     async def _filled(self, job: Job) -> tuple[int, UnitFolder]:
         self._count += 1

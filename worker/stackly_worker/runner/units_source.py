@@ -30,13 +30,22 @@ def is_code(name: str) -> bool:
 
 @dataclass(frozen=True)
 class UnitSource:
-    """`tree` is the whole source, `root` a folder in it, `data` Terraform's data folder after `init`; read once."""
+    """`tree` is the whole source, `root` a folder in it, `data` Terraform's data folder after `init`; read once.
+
+    `only` are the paths of the files that there were before Terraform planned here: what it wrote since is no source.
+    """
 
     tree: Path
     root: Path
     data: Path
     product: Product
     inspections: Inspections | None = None  # of what was read before
+    only: frozenset[str] | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all that was hashed."""
+        return tuple(self._known)
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:
@@ -114,6 +123,8 @@ class UnitSource:
         """Path inside the folder and SHA-256 of each file; paths are texts here: there may be thousands."""
         start = len(str(folder)) + 1
         for path in _files(str(folder)):
+            if self.only is not None and path not in self.only:
+                continue
             if path not in self._known:
                 self._known[path] = _hash(path)
             yield path[start:], self._known[path]
