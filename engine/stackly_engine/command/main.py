@@ -3,7 +3,6 @@
 What is imported here is little: when nothing changed, the answer is there before the rest would be loaded.
 """
 
-import gc
 import os
 import sys
 from argparse import Namespace
@@ -14,9 +13,6 @@ from stackly_engine.command.arguments import parsed
 from stackly_engine.command.glance import Glance, nothing, settled
 
 INTERRUPTED = 130  # 128 and SIGINT
-_COLLECT_AFTER = (
-    2_000_000  # objects; what one run reads of a root stays to its end, looking through it again finds nothing
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,14 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if skipped is not None:
         sys.stdout.write(nothing(skipped, as_json=options.json))
         return 0
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_AFTER, *before[1:])
-    try:
-        from stackly_engine.command.commands import run
+    from stackly_engine.command.commands import run
 
-        return run(options, glance)
-    finally:
-        gc.set_threshold(*before)
+    return run(options, glance)
 
 
 def _glance(options: Namespace) -> Glance | None:

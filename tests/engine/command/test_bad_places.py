@@ -1,5 +1,6 @@
 """Folders, workspaces, and what is remembered and kept: odd ones, damaged ones, those that cannot be written."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -201,3 +202,18 @@ def test_without_a_tool(engine: Asked) -> None:
     assert "neither terraform nor tofu is on PATH" in engine("plan", code=1, env={"PATH": "/nowhere"}).stderr
     assert "/nowhere/tofu is not there" in engine("plan", "--tool", "/nowhere/tofu", code=1).stderr
     assert "does not answer `version`" in engine("plan", "--tool", "/bin/true", code=1).stderr
+
+
+def test_output_that_cannot_be_written_is_an_error(applied: Asked) -> None:
+    """The command leaves without taking itself down thing by thing; nothing of what it says is lost unseen by that."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(applied.argv("plan"), env=applied.env(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode
+    assert b"No space left" in done.stderr
+
+
+def test_all_of_a_long_output_comes_through_a_pipe(applied: Asked) -> None:
+    said = applied("plan", "--json").stdout
+    assert set(json.loads(said)["units"]) == ALL
+    svg = applied("graph", "--format", "svg").stdout
+    assert svg.rstrip().endswith("</svg>")
