@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from stackly_engine import exact, plans
+from stackly_engine.deltas import Delta
 from stackly_server.access import Batch, Kind, Subject
 from stackly_server.accounts.namespaces import account_name
 from stackly_server.crash import crash_point
@@ -154,14 +155,21 @@ class BatchService:
         self, subject: Subject, serial: int, lineage: str, sha256: str, data: bytes
     ) -> Refusal | None:
         """A new whole state document. None: taken. Else it is kept aside, also when the lease was lost meanwhile."""
+        return await self._states.write(subject, await self._new_state(subject, serial, lineage, sha256), data)
+
+    async def write_slices(self, subject: Subject, sha256: str, delta: Delta) -> tuple[Refusal | None, int]:
+        """Slices of the state that moved. None with their serial: taken. Else they are kept aside, as a document is."""
+        new = await self._new_state(subject, delta.base, delta.lineage, sha256)
+        return await self._states.write_slices(subject, new, delta)
+
+    async def _new_state(self, subject: Subject, serial: int, lineage: str, sha256: str) -> NewState:
         mine = _batch(subject)
         if mine.phase != Phase.APPLY:
             raise Denied("PERMISSION_DENIED", "Only an apply writes state.")
         state_id = await batch_store.stack_state_of(self._db, subject.tenant, mine.run_id)
         if state_id is None:
             raise NotFound("batch", str(mine.run_id))
-        new = NewState(state_id, mine.run_id, mine.epoch, serial, lineage, sha256)
-        return await self._states.write(subject, new, data)
+        return NewState(state_id, mine.run_id, mine.epoch, serial, lineage, sha256)
 
     async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""

@@ -15,6 +15,7 @@ from stackly.worker.v1 import worker_task_service_pb2 as tasks
 from stackly_server.access import Batch, Subject
 from stackly_server.errors import Invalid, TooMuch
 from stackly_server.limits import CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.runs import handed_in
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.model import Outcome
@@ -170,8 +171,16 @@ class RunnerServicer:
                 header = part.header
             document += part.chunk
             _bounded(len(document), STATE_BYTES, "STATE_BYTES")
-        refusal = await self._batches.write_state(call, header.serial, header.lineage, header.sha256, bytes(document))
-        return runner.WriteStateResponse(accepted=refusal is None, detail=refusal.value if refusal else "")
+        if header.HasField("slices"):
+            delta = handed_in.delta(header, bytes(document))
+            refusal, serial = await self._batches.write_slices(call, header.sha256, delta)
+        else:
+            refusal, serial = await self._batches.write_state(
+                call, header.serial, header.lineage, header.sha256, bytes(document)
+            ), header.serial  # fmt: skip
+        return runner.WriteStateResponse(
+            accepted=refusal is None, detail=refusal.value if refusal else "", serial=0 if refusal else serial
+        )
 
     async def RenewLease(self, request: runner.RenewLeaseRequest, call: Subject) -> runner.RenewLeaseResponse:
         end, stop, force = await self._batches.renew(call, request.wait_seconds)

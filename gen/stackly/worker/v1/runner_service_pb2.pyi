@@ -231,24 +231,46 @@ class WriteStateRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[StateHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class StateHeader(_message.Message):
-    __slots__ = ("serial", "lineage", "sha256", "final")
+    __slots__ = ("serial", "lineage", "sha256", "final", "slices")
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
     serial: int
     lineage: str
     sha256: str
     final: bool
-    def __init__(self, serial: _Optional[int] = ..., lineage: _Optional[str] = ..., sha256: _Optional[str] = ..., final: _Optional[bool] = ...) -> None: ...
+    slices: StateSlices
+    def __init__(self, serial: _Optional[int] = ..., lineage: _Optional[str] = ..., sha256: _Optional[str] = ..., final: _Optional[bool] = ..., slices: _Optional[_Union[StateSlices, _Mapping]] = ...) -> None: ...
+
+class StateSlices(_message.Message):
+    __slots__ = ("head_bytes", "slices")
+    HEAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    head_bytes: int
+    slices: _containers.RepeatedCompositeFieldContainer[StateSlice]
+    def __init__(self, head_bytes: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[StateSlice, _Mapping]]] = ...) -> None: ...
+
+class StateSlice(_message.Message):
+    __slots__ = ("unit", "sha256", "size_bytes")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    sha256: str
+    size_bytes: int
+    def __init__(self, unit: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class WriteStateResponse(_message.Message):
-    __slots__ = ("accepted", "detail")
+    __slots__ = ("accepted", "detail", "serial")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     accepted: bool
     detail: str
-    def __init__(self, accepted: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    serial: int
+    def __init__(self, accepted: _Optional[bool] = ..., detail: _Optional[str] = ..., serial: _Optional[int] = ...) -> None: ...
 
 class RenewLeaseRequest(_message.Message):
     __slots__ = ("wait_seconds",)

@@ -181,7 +181,8 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WriteState(self, request_iterator, context):
-        """Hands in a new whole state document. Refused bytes are kept aside: accepted is then false.
+        """Hands in a new state: the whole document, or only the slices that moved, on top of the manifest of an earlier serial.
+        Refused bytes are kept aside: accepted is then false.
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
