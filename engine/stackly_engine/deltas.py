@@ -1,6 +1,6 @@
 """What moved of a state document: whole slices by unit, on top of the manifest of an earlier serial."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,11 @@ class Delta:
     lineage: str
     slices: Mapping[str, bytes | None]
     head: Mapping[str, Any] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing moved."""
+        return not self.slices and self.head is None
 
     @property
     def digests(self) -> dict[str, str | None]:
@@ -52,6 +57,50 @@ class Weight:
 
     instances: int
     size: int
+
+
+def between(base: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> Delta:
+    """What moved between two documents of one lineage, `before` that of serial `base`; it costs what moved.
+
+    A resource that did not move is best the same object in both.
+    """
+    old, new = _by_unit(before), _by_unit(after)
+    parts: dict[str, bytes | None] = {}
+    for unit in sorted(old.keys() | new.keys()):
+        was, now = old.get(unit, []), new.get(unit, [])
+        if len(was) != len(now) or any(one is not other for one, other in zip(was, now, strict=True)):
+            data = exact.dumps(now)
+            if not was or data != exact.dumps(was):
+                parts[unit] = data if now else None
+    head = head_of(after)
+    same = base > 0 and _content(head) == _content(head_of(before))
+    return Delta(base, str(after["lineage"]), parts, None if same else head)
+
+
+def head_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a document but its resources."""
+    return {key: value for key, value in document.items() if key != "resources"}
+
+
+def of_units(document: Mapping[str, Any], units: Collection[str]) -> dict[str, bytes | None]:
+    """The slices of some units of a document, None for those of which it has nothing."""
+    parts = _by_unit(document)
+    return {unit: exact.dumps(parts[unit]) if unit in parts else None for unit in sorted(units)}
+
+
+def _by_unit(document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    units: dict[str, str] = {}
+    parts: dict[str, list[dict[str, Any]]] = {}
+    for resource in document.get("resources") or []:
+        module = resource.get("module") or ""
+        unit = units.get(module) or units.setdefault(module, slices.unit_of(module))
+        parts.setdefault(unit, []).append(resource)
+    return parts
+
+
+def unit_of_top(top: str) -> str:
+    """The slice that a top-level address belongs to."""
+    return top if top.startswith("module.") else slices.ROOT
 
 
 def read_head(data: bytes) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stackly_engine import deltas, slices
+from stackly_engine.deltas import Delta
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
@@ -15,7 +17,7 @@ from stackly_worker.runner.ports import (
     StateRefusedError,
     UnitRow,
 )
-from stackly_worker.runner.statewatch import StateVersion
+from stackly_worker.runner.statewatch import StateVersion, whole
 from stackly_worker.runner.worktree import SourceFile
 
 
@@ -34,6 +36,7 @@ class MemoryPlane:
     grant: Grant = field(default_factory=Grant)
     log: bytearray = field(default_factory=bytearray)
     versions: list[StateVersion] = field(default_factory=list)
+    deltas: list[Delta] = field(default_factory=list)
     dumps: list[StateVersion] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
@@ -78,6 +81,23 @@ class MemoryPlane:
         if self.refuse_state:
             raise StateRefusedError
         self.state = version.document
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """As the server: on top of the manifest that it has."""
+        await self._answer()
+        now = slices.split(self.state) if self.state else None
+        manifest = deltas.moved(now[0] if now else None, now[0] if now else None, delta)
+        parts = {**(now[1] if now else {}), **delta.slices}
+        assert manifest is not None
+        document = slices.assemble(manifest, {unit: data for unit, data in parts.items() if data is not None})
+        version = whole(document)
+        assert version is not None
+        self.deltas.append(delta)
+        self.versions.append(version)
+        if self.refuse_state:
+            raise StateRefusedError
+        self.state = document
+        return version.serial
 
     async def submit_plan(self, plan: PlanResult) -> None:
         await self._answer()

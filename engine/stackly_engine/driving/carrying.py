@@ -178,7 +178,9 @@ def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     """Put a batch's state into the stack's, durable before anything is said about it."""
     share = state.share(known, units)
     document = state.merged(known.document, share, left)
-    known.document = state.tidied(known.graph, state.settled(document, known.dependencies))
+    only = share.tops if known.settled else None
+    known.document = state.tidied(known.graph, state.settled(document, known.dependencies, only))
+    known.settled = True
     others = {top: digest for top, digest in known.slices.items() if top not in share.tops}
     known.slices = others | state.digests(known.document, share.tops)
     known.hands.keep(known.document)

@@ -20,7 +20,10 @@ from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 
 @dataclass
 class Known:
-    """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied."""
+    """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied.
+
+    `settled`: all of the document has the dependencies of the code as it is now.
+    """
 
     hands: Hands
     graph: Graph
@@ -37,6 +40,7 @@ class Known:
     forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: bool = False
+    settled: bool = False
 
     @cached_property
     def dependencies(self) -> Dependencies:

@@ -5,7 +5,7 @@ from typing import Any
 
 from stackly_engine import instances, merging, slices
 from stackly_engine.cutting import needs_of
-from stackly_engine.dependencies import Dependencies
+from stackly_engine.dependencies import Dependencies, restored
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Share
 from stackly_engine.exports import prefix_of, without_generated
@@ -40,13 +40,30 @@ def share(known: Known, units: Collection[str]) -> Share:
 
 def merged(base: Mapping[str, Any], mine: Share, left: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document after a batch left this one."""
-    own = merging.without(without_generated(left, mine.prefix), mine.copied - mine.tops)
-    return merging.merged(base, [Written(own, mine.tops, mine.outputs)])
+    return all_merged(base, [(mine, left)])
 
 
-def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str, Any]:
-    """The document with what Terraform would record as dependencies over all units."""
-    return slices.join(*slices.split_by_top(document), dependencies)
+def all_merged(base: Mapping[str, Any], batches: Iterable[tuple[Share, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The whole document after several batches, each with its share, left these. What none of them has stays as it is."""
+    return merging.merged(base, [
+        Written(merging.without(without_generated(left, mine.prefix), mine.copied - mine.tops), mine.tops, mine.outputs)
+        for mine, left in batches
+    ])  # fmt: skip
+
+
+def settled(
+    document: Mapping[str, Any], dependencies: Dependencies, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The document with what Terraform would record as dependencies over all units.
+
+    `only`: below these top-level addresses, where all else has them already.
+    """
+    head, parts = slices.split_by_top(document)
+    if only is None:
+        return slices.join(head, parts, dependencies)
+    return slices.join(
+        head, {top: restored(part, dependencies) if top in only else part for top, part in parts.items()}
+    )
 
 
 def tidied(graph: Graph, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import grpc.aio
 
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
+from stackly_engine.deltas import Delta
 from stackly_engine.projected_chain import projected
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
@@ -157,14 +158,28 @@ class RunnerPlane:
         header = messages.StateHeader(
             serial=version.serial, lineage=version.lineage, sha256=version.sha256, final=final
         )
+        await self._written(streams.state_parts(header, version.document))
+
+    async def _written(self, parts: Iterator[messages.WriteStateRequest]) -> messages.WriteStateResponse:
         try:
             with translated():
-                parts = streams.state_parts(header, version.document)
                 answer = await self.stub.WriteState(parts, metadata=self._as_runner, timeout=_STREAM)
         except PlaneRefusedError as error:
             raise StateRefusedError(str(error)) from error
         if not answer.accepted:
             raise StateRefusedError(answer.detail)
+        return answer
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """The final one is sent until it is answered, however long the control plane is away."""
+        crash_point("runner.state.before_write")
+        if final:
+            return await self.persist(lambda: self._write_slices(delta, final=True))
+        return await self._write_slices(delta, final=False)
+
+    async def _write_slices(self, delta: Delta, *, final: bool) -> int:
+        parts = await asyncio.to_thread(lambda: list(streams.delta_parts(delta, final=final)))
+        return (await self._written(iter(parts))).serial
 
     async def submit_plan(self, plan: PlanResult) -> None:
         crash_point("runner.plan.before_submit")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stackly_engine.deltas import Delta
 from stackly_worker.runner.events import TerraformError
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
@@ -151,6 +152,12 @@ class ControlPlane(Protocol):
 
     async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
         """One whole state document (`kind` state), or what Terraform dumped to its output (`kind` dump: quarantine)."""
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """What moved of the state, on top of a serial that the control plane has; the serial that it has then.
+
+        The same delta again is the same write, and is answered again.
+        """
 
     async def submit_plan(self, plan: PlanResult) -> None: ...
 

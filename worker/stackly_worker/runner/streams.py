@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly_engine.deltas import Delta
 from stackly_worker.runner import limits
 from stackly_worker.runner.ports import PlaneRefusedError, UnitRow
 from stackly_worker.runner.worktree import SourceFile
@@ -112,6 +113,21 @@ def state_parts(header: messages.StateHeader, data: bytes) -> Iterator[messages.
     yield messages.WriteStateRequest(header=header)
     for piece in pieces(data):
         yield messages.WriteStateRequest(chunk=piece)
+
+
+def delta_parts(delta: Delta, *, final: bool) -> Iterator[messages.WriteStateRequest]:
+    """WriteState's stream of slices: the header that names them, the head, the slices."""
+    head, digests = delta.head_bytes, delta.digests
+    told = messages.StateSlices(head_bytes=len(head))
+    for unit, digest in digests.items():
+        told.slices.add(unit=unit, sha256=digest or "", size_bytes=len(delta.slices[unit] or b""))
+    header = messages.StateHeader(
+        serial=delta.base, lineage=delta.lineage, sha256=delta.sha256, final=final, slices=told
+    )  # fmt: skip
+    yield messages.WriteStateRequest(header=header)
+    for data in (head, *(delta.slices[unit] or b"" for unit in digests)):
+        for piece in pieces(data):
+            yield messages.WriteStateRequest(chunk=piece)
 
 
 def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsRequest]:

@@ -8,6 +8,7 @@ from typing import Any
 from stackly_engine import exact, slices
 from stackly_engine.applying import Applied
 from stackly_engine.dependencies import Dependencies
+from stackly_engine.driving import state
 from stackly_engine.driving.carrying import Apply, Ended, Fate
 from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
@@ -100,16 +101,21 @@ class Carrying:
 
     async def begin(self) -> WholeState:
         """What whoever comes back after a crash begins with, before anything can have changed."""
-        session, place = self.desk.session, self.desk.place
+        session, place, known = self.desk.session, self.desk.place, self.known
         folder = session.folder / UNITS
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
-        data = slices.document_bytes(self.known.document)
-        await asyncio.to_thread(write_atomically, folder / WHOLE, data)
-        place.state.unlink(missing_ok=True)  # the control plane has it, and nothing writes there: versions go to `kept`
-        dependencies = await asyncio.to_thread(lambda: self.known.dependencies)
+        before, serial = known.document, 0
+        if place.state.exists():  # nothing writes there: each batch has a state of its own
+            serial = int(before["serial"])
+            await asyncio.to_thread(place.state.replace, folder / WHOLE)
+        else:
+            await asyncio.to_thread(write_atomically, folder / WHOLE, slices.document_bytes(before))
+        dependencies = await asyncio.to_thread(lambda: known.dependencies)
+        known.document = await asyncio.to_thread(state.settled, before, dependencies)
+        known.settled = True
         return WholeState(
-            document=self.known.document, folder=folder, place=place, plane=session.plane, clock=session.clock,
-            dependencies=dependencies, serial=int(self.known.document["serial"]),
+            known=before, serial=serial, document=known.document, place=place, plane=session.plane, clock=session.clock,
+            dependencies=dependencies,
         )  # fmt: skip
 
     async def run(self, whole: WholeState, environment: Mapping[str, str]) -> Outcome:
@@ -134,18 +140,18 @@ class Carrying:
         finally:
             whole.end()
             await asyncio.gather(sending, return_exceptions=True)
-        version = await whole.final()
+        serial, document = await whole.final()
         for units, said in sorted(hands.said.items()):
             if units in hands.codes or self._failed(units):
                 session.transcript.events.absorb(said)
-        return self._outcome(apply, hands, whole, version, broken)
+        outcome = self._outcome(apply, hands, whole, broken)
+        outputs = exact.dumps(document.get("outputs") or {})
+        return replace(outcome, outputs=outputs, state_refused=whole.refused, state_serial=serial or None)
 
     def _failed(self, units: tuple[str, ...]) -> bool:
         return any(one.units == units and one.fate is Fate.FAILED for one in self.ended)
 
-    def _outcome(
-        self, apply: Apply, hands: UnitsHands, whole: WholeState, version: StateVersion | None, broken: str
-    ) -> Outcome:
+    def _outcome(self, apply: Apply, hands: UnitsHands, whole: WholeState, broken: str) -> Outcome:
         session = self.desk.session
         rc = next((code for _, code in sorted(hands.codes.items()) if code), 0)
         reasons = [*filter(None, (broken,)), *self._left_over(apply), *whole.stray]
@@ -153,10 +159,7 @@ class Carrying:
         if session.lost:
             return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
         status = "applied" if not bad else "cancelled" if session.cancelled else "failed"
-        outcome = session.outcome(status, step="apply", rc=rc or int(bad), reason="\n".join(reasons))
-        document = slices.parse(version.document) if version else self.known.document
-        outcome = replace(outcome, outputs=exact.dumps(document.get("outputs") or {}), state_refused=whole.refused)
-        return replace(outcome, state_serial=version.serial, state_sha256=version.sha256) if version else outcome
+        return session.outcome(status, step="apply", rc=rc or int(bad), reason="\n".join(reasons))
 
     def _left_over(self, apply: Apply) -> list[str]:
         """What needs another plan, in words; Terraform's own errors are told as such."""

@@ -189,11 +189,13 @@ class UnitsHands:
         return version
 
     async def _discard(self, planned: Planned) -> None:
-        """What an apply left was kept, or there was none."""
-        for number, folder in filter(None, (planned.place, self._applied.pop(planned.job.units, None))):
+        """What an apply left was taken in, or there was none."""
+        applied = self._applied.pop(planned.job.units, None)
+        for number, folder in filter(None, (planned.place, applied)):
             if self.applies is not None:
                 self.applies.forget(number)
-            await asyncio.to_thread(folder.absorbed)
+            of_an_apply = applied is not None and number == applied[0]
+            await asyncio.to_thread(folder.forget_secrets if of_an_apply else folder.absorbed)
 
     async def _filled(self, job: Job) -> tuple[int, UnitFolder]:
         self._count += 1
