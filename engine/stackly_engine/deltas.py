@@ -72,14 +72,9 @@ def between(base: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> D
             data = exact.dumps(now)
             if not was or data != exact.dumps(was):
                 parts[unit] = data if now else None
-    head = head_of(after)
-    same = base > 0 and _content(head) == _content(head_of(before))
+    head = slices.head_of(after)
+    same = base > 0 and _content(head) == _content(slices.head_of(before))
     return Delta(base, str(after["lineage"]), parts, None if same else head)
-
-
-def head_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a document but its resources."""
-    return {key: value for key, value in document.items() if key != "resources"}
 
 
 def of_units(document: Mapping[str, Any], units: Collection[str]) -> dict[str, bytes | None]:

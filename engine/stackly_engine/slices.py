@@ -133,17 +133,27 @@ def split_by_top(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
     return {key: value for key, value in state.items() if key != "resources"}, dict(sorted(parts.items()))
 
 
+def head_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a state document but its resources."""
+    return {key: value for key, value in state.items() if key != "resources"}
+
+
 def join(
-    head: Mapping[str, Any], slices: Mapping[str, list[dict[str, Any]]], dependencies: Dependencies | None = None
+    head: Mapping[str, Any],
+    slices: Mapping[str, list[dict[str, Any]]],
+    dependencies: Dependencies | None = None,
+    *,
+    checked: bool = True,
 ) -> dict[str, Any]:
     """The state document of a head and slices, resources in the order in which Terraform writes them.
 
-    With `dependencies` each managed resource that they know gets those that Terraform would record.
+    With `dependencies` each managed resource that they know gets those that Terraform would record. `checked`: a resource
+    that does not belong to its slice is a FormatError.
     """
     resources = sorted((resource for part in slices.values() for resource in part), key=_as_terraform_sorts)
     if dependencies is not None:
         resources = restored(resources, dependencies)
-    if any(top_of(resource) != top for top, part in slices.items() for resource in part):
+    if checked and any(top_of(resource) != top for top, part in slices.items() for resource in part):
         raise FormatError("a slice holds a resource of another top-level address")
     return {**head, "resources": resources}
 
@@ -172,12 +182,16 @@ def document_bytes(state: Mapping[str, Any]) -> bytes:
 
 def sensitive_values(document: bytes) -> set[str]:
     """The text of every value that the state marks as sensitive: output values and attributes by their paths."""
-    state = parse(document)
+    return secrets_of(parse(document))
+
+
+def secrets_of(state: Mapping[str, Any]) -> set[str]:
+    """As `sensitive_values`, of a document that was read before."""
     found: set[str] = set()
     for output in (state.get("outputs") or {}).values():
         if output.get("sensitive"):
             found.update(leaves(output.get("value")))
-    for resource in state["resources"] or []:
+    for resource in state.get("resources") or []:
         for instance in resource.get("instances") or []:
             for path in instance.get("sensitive_attributes") or []:
                 found.update(leaves(_at(instance.get("attributes"), path)))

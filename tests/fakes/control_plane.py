@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from stackly_engine import deltas, slices
+from stackly_engine import deltas, outlines, slices
 from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
@@ -37,6 +38,8 @@ class MemoryPlane:
     log: bytearray = field(default_factory=bytearray)
     versions: list[StateVersion] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
+    outlines: bool = False  # the state is given as an outline where one will do
+    read: list[str] = field(default_factory=list)  # slices that were asked for
     dumps: list[StateVersion] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
@@ -58,9 +61,19 @@ class MemoryPlane:
         for path, text in self.files.items():
             yield SourceFile(path, 0o100644, chunks(text.encode()))
 
-    async def get_state(self) -> bytes | None:
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
         await self._answer()
-        return self.state
+        if not (outline and self.outlines and self.state):
+            return self.state
+        manifest, parts = slices.split(self.state)
+        return outlines.read(outlines.put_together(manifest.head, map(outlines.of_slice, parts.values())))
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        await self._answer()
+        manifest, parts = slices.split(self.state or b"")
+        assert manifest.serial == serial
+        self.read += units
+        return {unit: parts[unit] for unit in units}
 
     async def get_plan(self) -> bytes:
         await self._answer()

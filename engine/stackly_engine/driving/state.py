@@ -30,7 +30,9 @@ def tops(known: Known, units: Iterable[str]) -> frozenset[str]:
 
 def part(known: Known, units: Collection[str]) -> bytes:
     """The state document of a batch: its slices; root outputs only where they are declared."""
-    return slices.document_bytes(merging.part(known.document, tops(known, units), outputs=OUTPUTS in units))
+    own = tops(known, units)
+    known.require(own)
+    return slices.document_bytes(merging.part(known.document, own, outputs=OUTPUTS in units))
 
 
 def share(known: Known, units: Collection[str]) -> Share:

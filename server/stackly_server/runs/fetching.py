@@ -1,18 +1,19 @@
 """What a runner fetches for its batch, and the log it appends to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from stackly_server.access import Subject
-from stackly_server.database import Database
+from stackly_server.database import Connection, Database
 from stackly_server.errors import NotFound
+from stackly_server.limits import STATE_OUTLINE_BYTES
 from stackly_server.logs.service import LogService
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.engines import requirement
-from stackly_server.runs.model import Phase
+from stackly_server.runs.model import BatchRow, Phase, Run, RunType
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
-from stackly_server.stacks.service import StackService
+from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.service import StateService
 
 
@@ -62,15 +63,35 @@ class FetchService:
         async for entry, content in self._sources.contents(subject.tenant, repository_id, tree):
             yield entry, content
 
-    async def state(self, subject: Subject) -> bytes:
-        """The state document that the batch begins with; empty when there is none."""
+    async def state(
+        self, subject: Subject, *, outline: bool = False, units: Sequence[str] = (), serial: int = 0
+    ) -> tuple[bytes, bool]:
+        """The state that the batch begins with; empty when there is none. True with it when it is an outline.
+
+        `outline`: one will do. `units`: only these slices. `serial`: that of the state meant, 0 for the newest.
+        """
         async with self._db.read(subject.tenant) as conn:
-            _, state, _ = await self._batches.held(conn, subject)
+            run, state, batch = await self._batches.held(conn, subject)
             head = await self._states.head(conn, subject.tenant, state.id)
+            by_units = outline and await self._by_units(conn, subject, run, state, batch)
         if head.serial == 0:
-            return b""
-        version = await self._states.version(subject.tenant, state.id, head.serial)
-        return await self._states.document(subject.tenant, version)
+            return b"", False
+        version = await self._states.version(subject.tenant, state.id, serial or head.serial)
+        if units:
+            return await self._states.slices(subject.tenant, version, units), False
+        if by_units and version.size_bytes >= STATE_OUTLINE_BYTES:
+            return await self._states.outline(subject.tenant, version), True
+        return await self._states.document(subject.tenant, version), False
+
+    async def _by_units(
+        self, conn: Connection, subject: Subject, run: Run, state: StackState, batch: BatchRow
+    ) -> bool:  # fmt: skip
+        if run.type is RunType.DESTROY:
+            return False
+        if batch.phase is Phase.PLAN:
+            return (await self._stacks.blueprint(conn, state, run.to_commit)).units
+        plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
+        return plan is not None and bool(plan.units)
 
     async def plan(self, subject: Subject) -> bytes:
         """The plan bundle that this batch applies."""

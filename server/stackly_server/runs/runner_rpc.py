@@ -111,11 +111,13 @@ class RunnerServicer:
         yield runner.FetchSourceResponse(end=runner.SourceEnd(entries=count, tree_sha256=tree.hexdigest()))
 
     async def FetchState(
-        self, _request: runner.FetchStateRequest, call: Subject
+        self, request: runner.FetchStateRequest, call: Subject
     ) -> AsyncIterator[runner.FetchStateResponse]:
-        data = await self._fetching.state(call)
+        data, outline = await self._fetching.state(
+            call, outline=request.outline, units=request.units, serial=request.serial
+        )
         for chunk, digest in _chunks(data):
-            yield runner.FetchStateResponse(chunk=chunk, sha256=digest)
+            yield runner.FetchStateResponse(chunk=chunk, sha256=digest, outline=outline)
 
     async def FetchPlan(
         self, _request: runner.FetchPlanRequest, call: Subject

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,6 +17,7 @@ from stackly_server.limits import LOCK_SECONDS_MAX, STATE_BYTES
 from stackly_server.states import store
 from stackly_server.states.model import NewState, Output, Refusal, StateHead, StateVersion, judge
 from stackly_server.states.moving import DeltaService
+from stackly_server.states.outlining import OutlineService
 from stackly_server.states.shelf import Blobs, Keys, Shelf
 
 
@@ -27,6 +29,7 @@ class StateService:
         self._keys = keys
         self._shelf = Shelf(keys, blobs)
         self._deltas = DeltaService(db, self._shelf)
+        self._outlines = OutlineService(self._shelf)
 
     async def new_hash_key(self, account_id: UUID, stack_state_id: UUID) -> bytes:
         """A sealed key for the hashes of a new stack state's sensitive values."""
@@ -62,6 +65,14 @@ class StateService:
     async def document(self, account_id: UUID, version: StateVersion) -> bytes:
         """The whole Terraform document of a stored serial, checked against its digests."""
         return await self._shelf.document(account_id, version)
+
+    async def outline(self, account_id: UUID, version: StateVersion) -> bytes:
+        """A stored serial without contents: `OutlineService.outline`."""
+        return await self._outlines.outline(account_id, version)
+
+    async def slices(self, account_id: UUID, version: StateVersion, units: Sequence[str]) -> bytes:
+        """Some slices of a stored serial: `OutlineService.slices`."""
+        return await self._outlines.slices(account_id, version, units)
 
     async def measured(self, account_id: UUID, version: StateVersion) -> StateVersion:
         """The version with the SHA-256 of its document: one that came in slices is put together for it."""

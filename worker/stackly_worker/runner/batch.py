@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
+from stackly_engine.outlines import Outline
 from stackly_worker.runner import (
     limits,
     plugin_cache,
@@ -97,6 +98,7 @@ class Batch:
     clock: Clock = field(default_factory=SystemClock)
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
+    outline: Outline | None = field(default=None, init=False)  # what came instead of the state
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -191,7 +193,8 @@ class Batch:
             return session.outcome("failed", reason=str(error))
 
     async def _plan(self, session: Session) -> Outcome:
-        environment, report = await self._prepared(session, lock_file=None)
+        by_units = self.spec.units and self.spec.mode == "apply"
+        environment, report = await self._prepared(session, lock_file=None, by_units=by_units)
         whole_reasons: tuple[str, ...] = ()
         if self.spec.units:
             try:
@@ -199,6 +202,7 @@ class Batch:
             except units.RunsWholeError as error:
                 whole_reasons = error.reasons
                 session.transcript.say("\n".join(f"Runs whole: {reason}" for reason in whole_reasons))
+        environment = await self._whole_state(session, environment)
         return await self._plan_whole(session, environment, report, whole_reasons)
 
     async def _plan_units(
@@ -248,8 +252,9 @@ class Batch:
     async def _apply(self, session: Session) -> Outcome:
         bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
         session.redactor.add(bundle.secrets)
-        environment, _ = await self._prepared(session, lock_file=bundle.lock)
-        if bundle.plan.startswith(units_bundle.MAGIC):
+        by_units = bundle.plan.startswith(units_bundle.MAGIC)
+        environment, _ = await self._prepared(session, lock_file=bundle.lock, by_units=by_units)
+        if by_units:
             return await self._apply_units(session, environment, bundle.plan)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
@@ -266,7 +271,9 @@ class Batch:
     async def _apply_units(self, session: Session, environment: Mapping[str, str], plan: bytes) -> Outcome:
         desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(plan)
         reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, bundle)
-        carrying = units_apply.Carrying(units.with_titles(desk, chain), known, chain, reading.rows)
+        carrying = units_apply.Carrying(
+            units.with_titles(desk, chain), known, chain, reading.rows, first=reading.state is None
+        )
         if not chain.pieces:
             return session.outcome("applied", step="apply", rc=0)
         whole = await carrying.begin()
@@ -283,6 +290,7 @@ class Batch:
             variables=self.spec.variables,
             parallelism=self.spec.parallelism,
             command=self._command,
+            outline=self.outline,
         )
 
     async def _started(self, session: Session, cut: Sequence[str] = ()) -> Mapping[str, str]:
@@ -309,7 +317,7 @@ class Batch:
         return replace(outcome, state_serial=version.serial, state_sha256=version.sha256, outputs=outputs)
 
     async def _prepared(
-        self, session: Session, *, lock_file: bytes | None
+        self, session: Session, *, lock_file: bytes | None, by_units: bool
     ) -> tuple[dict[str, str], worktree.TreeReport]:
         """Tree, state and init; skipped but for the state when this very plan prepared the place before."""
         stamp = f"{self.spec.plan_key} {self.spec.source_digest} {self.engine.name}"
@@ -319,17 +327,19 @@ class Batch:
         if not reusable:
             self.place.set_stamp("")
             units_folder.clear_beside(self.settings.root)
-        getting = asyncio.create_task(insist(self.plane.get_state, self.clock))
+        getting = asyncio.create_task(insist(partial(self.plane.get_state, outline=by_units), self.clock))
         try:
             report = report if reusable else await insist(self._tree, self.clock)
-            document = await getting
+            given = await getting
         finally:
             getting.cancel()
-        self._lay_state(session, document)
+        document = self._lay_state(session, given)
         environment = terraform.prepare(self.settings)
         if not reusable:
             await self._initialized(session, environment, lock_file, document)
             self.place.set_stamp(stamp)
+        if self.outline is not None:
+            self.place.state.unlink(missing_ok=True)  # what `init` needed of it is no state
         return self._brisk(environment, document), report
 
     def _brisk(self, environment: dict[str, str], state: bytes | None) -> dict[str, str]:
@@ -340,11 +350,22 @@ class Batch:
         files = self.plane.get_source()
         return await worktree.rebuild(self.place.tree, files, root=self.spec.root, state=self.place.state)
 
-    def _lay_state(self, session: Session, document: bytes | None) -> None:
+    def _lay_state(self, session: Session, given: bytes | Outline | None) -> bytes | None:
+        """Lay down what `init` and runs of the whole root read; of an outline only its providers."""
+        self.outline = given if isinstance(given, Outline) else None
+        document = given.providers() if isinstance(given, Outline) else given
         self.place.put_state(document)
-        if document is not None:
+        if document is not None and self.outline is None:
             session.redactor.add(slices.sensitive_values(document))
             session.known_state(document)
+        return document
+
+    async def _whole_state(self, session: Session, environment: dict[str, str]) -> dict[str, str]:
+        """A run of the whole root needs what an outline leaves out."""
+        if self.outline is None:
+            return environment
+        document = self._lay_state(session, await insist(self.plane.get_state, self.clock))
+        return self._brisk(terraform.prepare(self.settings), document)
 
     async def _initialized(
         self, session: Session, environment: dict[str, str], lock_file: bytes | None, state: bytes | None
@@ -395,7 +416,7 @@ class Batch:
         return lock.read_bytes() if lock.exists() else b""
 
     def _result_of(self, projected: bytes, bundle: PlanBundle, report: worktree.TreeReport) -> PlanResult:
-        state = read_whole(self.place.state)
+        state = self.outline or read_whole(self.place.state)
         return PlanResult(
             projected=projected,
             bundle=bundle.pack(),

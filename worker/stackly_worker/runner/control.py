@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,7 +13,9 @@ import grpc.aio
 
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
+from stackly_engine import outlines
 from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import projected
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
@@ -45,6 +47,7 @@ _AGAIN = {
     grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED,
 }  # fmt: skip
 
+_AHEAD: dict[str, dict[str, Any]] = {"FetchState": {"outline": True}}  # what is asked for before the work is known
 _Answer = TypeVar("_Answer")
 
 
@@ -88,7 +91,7 @@ class RunnerPlane:
         The streams named in `ahead` are asked for meanwhile, as they will be needed whatever the work is.
         """
         plane = cls(RunnerServiceStub(channel), token, clock)
-        plane._early = {method: plane._stream(method) for method in ahead}
+        plane._early = {method: plane._stream(method, **_AHEAD.get(method, {})) for method in ahead}
         plane.spec = await insist(plane.get_spec, clock)
         plane.log_base, plane._lineage = plane.spec.log_offset, plane.spec.state_lineage
         if plane.spec.timeout_seconds:
@@ -112,13 +115,25 @@ class RunnerPlane:
                 yield file
             self._tree_sha256 = reader.tree_sha256
 
-    async def get_state(self) -> bytes | None:
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
+        """What was asked for ahead comes as the control plane thinks best; an outline that will not do is asked for anew."""
         with translated():
-            call = self._stream("FetchState")
-            data = await streams.document(call, streams.STATE_MOST)
+            reader = streams.StateReader(self._stream("FetchState", outline=outline))
+            data = await streams.document(reader, streams.STATE_MOST)
+        if data and reader.outline:
+            found = await asyncio.to_thread(outlines.read, data)
+            self._lineage = str(found.document["lineage"])
+            return found if outline else await self.get_state()
         version = whole(data) if data else None
         self._lineage = version.lineage if version else self._lineage
         return data or None
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        request = messages.FetchStateRequest(serial=serial, units=units)
+        with translated():
+            call = self.stub.FetchState(request, metadata=self._as_runner, timeout=_STREAM)
+            data = await streams.document(call, streams.STATE_MOST)
+        return streams.slices_of(data or b"{}", units)
 
     async def get_plan(self) -> bytes:
         with translated():
@@ -134,9 +149,9 @@ class RunnerPlane:
             call.cancel()
         self._early.clear()
 
-    def _stream(self, method: str) -> Any:
-        """The answers to a method that takes nothing: those under way, the first time."""
-        request = getattr(messages, f"{method}Request")()
+    def _stream(self, method: str, **facts: Any) -> Any:
+        """The answers to a method that needs to be told little: those under way, the first time."""
+        request = getattr(messages, f"{method}Request")(**facts)
         return self._early.pop(method, None) or getattr(self.stub, method)(
             request, metadata=self._as_runner, timeout=_STREAM
         )

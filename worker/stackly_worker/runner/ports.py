@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_worker.runner.events import TerraformError
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
@@ -141,8 +142,11 @@ class ControlPlane(Protocol):
     def get_source(self) -> AsyncIterator[SourceFile]:
         """The files of the source tree, each file's chunks read before the next file."""
 
-    async def get_state(self) -> bytes | None:
-        """The stack's state document, None when it has none yet."""
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
+        """The stack's state document, None when it has none yet. With `outline` it may come without contents."""
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        """The slices of some parts of the state of that serial, by unit."""
 
     async def get_plan(self) -> bytes:
         """The bundle that `submit_plan` handed in, for the plan this batch applies."""

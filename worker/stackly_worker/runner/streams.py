@@ -1,11 +1,12 @@
 """The streams of RunnerService as bytes and files: cut into messages, put together again, checked by digest."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
 from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly_engine import exact
 from stackly_engine.deltas import Delta
 from stackly_worker.runner import limits
 from stackly_worker.runner.ports import PlaneRefusedError, UnitRow
@@ -44,6 +45,27 @@ async def document(parts: AsyncIterable[_Part], most: int) -> bytes | None:
     if sha256(data).hexdigest() != wanted:
         raise PlaneRefusedError("a document arrived altered: its digest is another")
     return bytes(data)
+
+
+@dataclass
+class StateReader:
+    """FetchState's stream; `outline` says what came, once it has ended."""
+
+    parts: AsyncIterator[messages.FetchStateResponse]
+    outline: bool = False
+
+    async def __aiter__(self) -> AsyncIterator[messages.FetchStateResponse]:
+        async for part in self.parts:
+            self.outline = self.outline or part.outline
+            yield part
+
+
+def slices_of(data: bytes, units: Sequence[str]) -> dict[str, bytes]:
+    """FetchState's slices by unit, in canonical bytes; PlaneRefusedError unless all came that were asked for."""
+    found = exact.loads(data)
+    if not isinstance(found, dict) or found.keys() != set(units):
+        raise PlaneRefusedError("other slices came than were asked for")
+    return {unit: exact.dumps(part) for unit, part in found.items()}
 
 
 @dataclass

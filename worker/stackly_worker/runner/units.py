@@ -2,15 +2,17 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
-from stackly_engine import slices
+from stackly_engine import exact, slices
 from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
+from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
 from stackly_worker.runner import limits, units_known
@@ -54,6 +56,7 @@ class Reading:
     source: UnitSource
     given: Given
     rows: tuple[UnitRow, ...] = ()
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     @classmethod
     def of(cls, desk: Desk, key: bytes, replaced: tuple[str, ...]) -> "Reading":
@@ -64,11 +67,23 @@ class Reading:
         )  # fmt: skip
         return cls(desk, UnitSource(place.tree, settings.root, settings.data, Product(desk.engine.product)), given)
 
-    @property
-    def state(self) -> StateVersion | None:
-        """As the control plane gave it, laid down in the place."""
+    @cached_property
+    def state(self) -> StateVersion | Outline | None:
+        """As the control plane gave it, laid down in the place; or what it gave instead."""
         path = self.desk.place.state
-        return whole(path.read_bytes()) if path.exists() else None
+        return self.desk.outline or (whole(path.read_bytes()) if path.exists() else None)
+
+    def slices(self, units: Collection[str]) -> Mapping[str, bytes]:
+        """Slices of the state that came as an outline; from a thread that is not the session's."""
+        loop, state = self.loop, self.state
+        if not isinstance(state, Outline):
+            raise TypeError("the state is here as a whole")
+        plane, clock = self.desk.session.plane, self.desk.session.clock
+        asking = insist(lambda: plane.get_slices(state.serial, sorted(units)), clock)
+        found = asyncio.run_coroutine_threadsafe(asking, loop).result()
+        for data in found.values():
+            self.desk.session.redactor.add(slices.secrets_of({"resources": exact.loads(data)}))
+        return found
 
     async def known(self, hands: Hands, *, at: datetime, lineage: str) -> Known:
         """RunsWholeError for a root that is not cut."""
@@ -79,9 +94,13 @@ class Reading:
     def _known(self, hands: Hands, at: datetime, lineage: str) -> Known:
         if reasons := units_known.whole_reasons(self.source):
             raise RunsWholeError(reasons)
-        version = self.state
-        document = starting(version.document if version else None, lineage, self.desk.engine.version)
-        known = units_known.read(self.source, self.given, document, self.rows, hands, at)
+        state = self.state
+        if isinstance(state, Outline):
+            known = units_known.read(self.source, self.given, state.document, self.rows, hands, at, state.digests)
+            known.outlined, known.reader = state.units, self.slices
+        else:
+            document = starting(state.document if state else None, lineage, self.desk.engine.version)
+            known = units_known.read(self.source, self.given, document, self.rows, hands, at)
         if reasons := units_known.whole_reasons(self.source, known):
             raise RunsWholeError(reasons)
         self._require_declared(known)
@@ -131,7 +150,7 @@ def _planned(known: Known) -> Chain:
 
 
 def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secrets: Sequence[str]) -> ChainPlan:
-    hidden = {*secrets, *secrets_of(chain), *slices.sensitive_values(slices.document_bytes(known.document))}
+    hidden = {*secrets, *secrets_of(chain), *slices.secrets_of(known.document)}
     context = units_known.context(reading.source, reading.given)
     projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
     bundle = ChainBundle.of(on, chain).pack()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stackly_engine import exact, slices
+from stackly_engine import deltas, exact, slices
 from stackly_engine.applying import Applied
 from stackly_engine.dependencies import Dependencies
 from stackly_engine.driving import state
@@ -16,12 +16,13 @@ from stackly_engine.driving.ports import Job
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, units_known, units_share
+from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, UnitRow
 from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion
-from stackly_worker.runner.units_folder import UNITS, WHOLE
+from stackly_worker.runner.units_folder import OUTLINED, UNITS, WHOLE
 from stackly_worker.runner.units_hands import Desk, UnitsHands
 from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
@@ -92,6 +93,7 @@ class Carrying:
     known: Known
     chain: Chain
     rows: tuple[UnitRow, ...]
+    first: bool  # there was no state
     ended: list[Ended] = field(default_factory=list)
 
     @property
@@ -104,19 +106,33 @@ class Carrying:
         session, place, known = self.desk.session, self.desk.place, self.known
         folder = session.folder / UNITS
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
-        before, serial = known.document, 0
+        dependencies = await asyncio.to_thread(lambda: known.dependencies)
+        before = await asyncio.to_thread(self._settle, dependencies)
+        serial = 0 if self.first else int(before["serial"])
         if place.state.exists():  # nothing writes there: each batch has a state of its own
-            serial = int(before["serial"])
             await asyncio.to_thread(place.state.replace, folder / WHOLE)
         else:
             await asyncio.to_thread(write_atomically, folder / WHOLE, slices.document_bytes(before))
-        dependencies = await asyncio.to_thread(lambda: known.dependencies)
-        known.document = await asyncio.to_thread(state.settled, before, dependencies)
-        known.settled = True
+        if known.outlined:
+            write_new(folder / OUTLINED, b"")
         return WholeState(
             known=before, serial=serial, document=known.document, place=place, plane=session.plane, clock=session.clock,
-            dependencies=dependencies,
+            dependencies=dependencies, outlined=bool(known.outlined),
         )  # fmt: skip
+
+    def _settle(self, dependencies: Dependencies) -> Mapping[str, Any]:
+        """All of the document gets the dependencies of the code as it is now; gives it as it was before.
+
+        A slice that gets others is one that moves, so its contents are needed.
+        """
+        known = self.known
+        after = state.settled(known.document, dependencies)
+        moved = deltas.between(0, known.document, after).slices.keys()
+        if moved & known.outlined:
+            known.require(moved)
+            after = state.settled(known.document, dependencies)
+        before, known.document, known.settled = known.document, after, True
+        return before
 
     async def run(self, whole: WholeState, environment: Mapping[str, str]) -> Outcome:
         """Apply; the last state is with the control plane when this returns."""

@@ -16,6 +16,7 @@ from stackly_worker.runner.worktree import LOCK_FILE
 PREFIX = ".stackly-"  # of the folders beside a root; nothing in them is source
 SHARE = "share.json"
 WHOLE = "whole.tfstate"  # in UNITS: the whole document that the apply began with
+OUTLINED = "outlined"  # in UNITS: what WHOLE says of slices that no batch touches has no contents
 SUSPECTS = "suspects.json"
 UNITS = "units"  # below the run's private folder: one folder for each Terraform process that plans or applies
 _STATES = ("terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate")

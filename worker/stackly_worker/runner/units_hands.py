@@ -10,6 +10,7 @@ from stackly_engine import exact, plans, slices
 from stackly_engine.driving.ports import Job, Outcome, Planned
 from stackly_engine.exports import Recorded
 from stackly_engine.graph import OUTPUTS
+from stackly_engine.outlines import Outline
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, terraform, worktree
 from stackly_worker.runner.events import Events
@@ -31,7 +32,7 @@ _NOT_BEGUN = "not begun: the run is being stopped"
 class Desk:
     """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
 
-    `titles` says why each unit runs, where that is known.
+    `titles` says why each unit runs, where that is known. `outline` is what came instead of the state.
     """
 
     session: Session
@@ -43,6 +44,7 @@ class Desk:
     parallelism: int
     command: Callable[[list[str], Mapping[str, str], str], Command]
     titles: Mapping[str, str] = field(default_factory=dict)
+    outline: Outline | None = None
 
 
 class Applies(Protocol):

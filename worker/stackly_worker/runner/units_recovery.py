@@ -13,7 +13,7 @@ from stackly_worker.runner import events, units_share, unwritten
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.statewatch import StateVersion, later, newest, read_whole, whole
-from stackly_worker.runner.units_folder import SHARE, SUSPECTS, UNITS, WHOLE, UnitFolder, asides
+from stackly_worker.runner.units_folder import OUTLINED, SHARE, SUSPECTS, UNITS, WHOLE, UnitFolder, asides
 
 _STEPS = ("plan", "show", "apply")
 APPLY = "apply"
@@ -44,8 +44,11 @@ def code(found: list[Journal]) -> int | None:
 def state(folder: Path, place: Place, serial: int) -> StateVersion | None:
     """The whole document with what each batch left; its serial is above all that the control plane ever had.
 
-    `serial` is that of the control plane's. What does not fit into the whole is not in it: `strays` has it.
+    `serial` is that of the control plane's. What does not fit into the whole is not in it: `strays` has it. None when only
+    slices of the state were here: `delta` has them.
     """
+    if (folder / UNITS / OUTLINED).exists():
+        return None
     document, _ = _put_together(folder)
     lineage = str(document["lineage"])
     known = (read_whole(path) for path in (place.state, place.kept, *place.state.parent.glob("unsent-*.tfstate")))
@@ -62,7 +65,7 @@ def delta(folder: Path, serial: int) -> Delta:
     after, tops = _put_together(folder)
     found = deltas.between(serial, before, after)
     written = deltas.of_units(after, {deltas.unit_of_top(top) for top in tops})
-    return Delta(serial, found.lineage, {**found.slices, **written}, deltas.head_of(after))
+    return Delta(serial, found.lineage, {**found.slices, **written}, slices.head_of(after))
 
 
 def strays(folder: Path) -> list[StateVersion]:

@@ -77,6 +77,7 @@ class WholeState:
     plane: ControlPlane
     clock: Clock
     dependencies: Dependencies
+    outlined: bool = False  # of slices that no batch touches there is no content
     refused: bool = False
     stray: list[str] = field(default_factory=list)  # what could not be merged, kept aside
     _parts: dict[int, Part] = field(default_factory=dict)
@@ -188,7 +189,11 @@ class WholeState:
         self.stray.append(f"{path.name}: {error}")
 
     def _lay_aside(self, document: Mapping[str, Any]) -> None:
-        """Nobody took it: it stays in the place as one document, for whoever comes next."""
+        """Nobody took it: it stays in the place, for whoever comes next; as one document, unless only parts of it are here."""
+        if self.outlined:
+            moved = deltas.between(self.serial, self.known, document)
+            write_atomically(self.place.state.with_name(f"unsent-slices-{moved.sha256[:16]}.json"), moved.to_bytes())
+            return
         version = whole(slices.document_bytes({**document, "serial": self.serial + 1}))
         if version is not None:
             self.place.keep(version)

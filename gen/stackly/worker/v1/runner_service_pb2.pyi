@@ -101,16 +101,24 @@ class SourceEnd(_message.Message):
     def __init__(self, entries: _Optional[int] = ..., tree_sha256: _Optional[str] = ...) -> None: ...
 
 class FetchStateRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("outline", "units", "serial")
+    OUTLINE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    outline: bool
+    units: _containers.RepeatedScalarFieldContainer[str]
+    serial: int
+    def __init__(self, outline: _Optional[bool] = ..., units: _Optional[_Iterable[str]] = ..., serial: _Optional[int] = ...) -> None: ...
 
 class FetchStateResponse(_message.Message):
-    __slots__ = ("chunk", "sha256")
+    __slots__ = ("chunk", "sha256", "outline")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    OUTLINE_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
     sha256: str
-    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+    outline: bool
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ..., outline: _Optional[bool] = ...) -> None: ...
 
 class FetchPlanRequest(_message.Message):
     __slots__ = ()

@@ -120,7 +120,8 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FetchState(self, request, context):
-        """Streams the Terraform state document that the batch begins with; nothing when there is none.
+        """Streams the Terraform state document that the batch begins with, its outline, or some of its slices; nothing when
+        there is no state.
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
