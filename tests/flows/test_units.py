@@ -9,6 +9,7 @@ import pytest
 
 from flows.job import Job
 from flows.unit_ledger import UnitLedger, held, made
+from stackly_server.limits import STATE_OUTLINE_BYTES
 from stackly_worker.runner import units_recovery
 
 pytestmark = pytest.mark.flows
@@ -47,6 +48,18 @@ async def test_the_cost_follows_the_change(job: Job, tmp_path: Path) -> None:
     assert not {"module.m4", "module.m10"} & ran.keys(), ran
     assert [ledger.begun().count(f"m{number}") for number in range(12)] == [1, 1, 1, 2, *[1] * 8]
     await whole(job, ledger, tmp_path / "second", "2")
+
+
+async def test_a_large_state_goes_in_slices(job: Job, tmp_path: Path) -> None:
+    """The first run writes it slice by slice, the second reads an outline of it, and one module."""
+    ledger = unit_ledger(job, "large", steps=4, filler=12, padding=12_000)
+    await job.applied(await job.confirmed(await job.pushed(ledger)))
+    before = await job.state(ledger.stack)
+    assert len(before) > STATE_OUTLINE_BYTES
+    ledger = replace(ledger, changed=(3,))
+    run = await job.applied(await job.confirmed(await job.pushed(ledger, "2")))
+    assert {one.unit for one in (await run.plan).units if one.run} == {"module.m3", "outputs"}
+    await whole(job, ledger, tmp_path / "plain", "2")
 
 
 @pytest.mark.parametrize("part", ["serve", "orchestrate", "worker"])
