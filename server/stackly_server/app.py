@@ -58,6 +58,7 @@ from stackly_server.relay import Handler, Relay
 from stackly_server.runs.activities import RunActivities
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.helping import HelpService
 from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
@@ -136,6 +137,9 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
         on.database, on.keys, into.blobs, into.sources, into.stacks, into.states, into.logs, into.batches
     )
     records = UnitRecordService(on.database, into.batches, into.states, into.records)
+    helping = HelpService(
+        on.database, on.hub, on.keys, into.blobs, into.workers, into.progress, into.batches
+    )  # fmt: skip
     stacks = _together(
         StackServicer(into.stacks, into.registry, on.pages), StackSourceServicer(codes), StackRunsServicer(into.runs)
     )
@@ -153,7 +157,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
             CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys))),
         ),
         Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
-        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records)),
+        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records, helping)),
     ]
 
 

@@ -1,5 +1,6 @@
 """What a runner fetches for its batch, and the log it appends to."""
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 
 from stackly_server.access import Subject
@@ -10,6 +11,7 @@ from stackly_server.logs.service import LogService
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.engines import requirement
+from stackly_server.runs.helping import order_place
 from stackly_server.runs.model import BatchRow, Phase, Run, RunType
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
@@ -40,6 +42,7 @@ class FetchService:
             blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
             head = await self._states.head(conn, subject.tenant, state.id)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
+        order = await self._order(subject, run, batch) if batch.helps else b""
         secrets = await self._batches.secret_variables(subject.tenant, run, state)
         timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
         return Spec(
@@ -49,7 +52,8 @@ class FetchService:
             variables={**blueprint.variables, **run.variables, **secrets}, sensitive_variables=tuple(sorted(secrets)),
             hash_key=await self._states.hash_key(subject.tenant, head), timeout_seconds=timeout,
             state_serial=head.serial, state_lineage=head.lineage,
-            plan_sha256=plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
+            plan_sha256=hashlib.sha256(order).hexdigest() if batch.helps
+            else plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
             log_offset=run.log_size, slices=batch.slices, work_key=str(state.id),
             units=blueprint.units,
         )  # fmt: skip
@@ -73,6 +77,8 @@ class FetchService:
         async with self._db.read(subject.tenant) as conn:
             run, state, batch = await self._batches.held(conn, subject)
             head = await self._states.head(conn, subject.tenant, state.id)
+            if batch.helps:
+                return b"", False  # its order has what it needs
             by_units = outline and await self._by_units(conn, subject, run, state, batch)
         if head.serial == 0:
             return b"", False
@@ -94,14 +100,20 @@ class FetchService:
         return plan is not None and bool(plan.units)
 
     async def plan(self, subject: Subject) -> bytes:
-        """The plan bundle that this batch applies."""
+        """The plan bundle that this batch applies; of an offered batch its order."""
         async with self._db.read(subject.tenant) as conn:
             run, _, batch = await self._batches.held(conn, subject)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
+        if batch.helps:
+            return await self._order(subject, run, batch)
         if plan is None or batch.phase is not Phase.APPLY:
             raise NotFound("plan", str(run.id))
         sealed = await self._blobs.get(plan.plan_blob)
         return await self._keys.open(subject.tenant, "plan", plan.plan_blob, sealed)
+
+    async def _order(self, subject: Subject, run: Run, batch: BatchRow) -> bytes:
+        place = order_place(subject.tenant, run.id, batch.plan_number, batch.batch)
+        return await self._keys.open(subject.tenant, "plan", place, await self._blobs.get(place))
 
     async def append_log(self, subject: Subject, offset: int, data: bytes) -> int:
         """Appends to the run's log and gives its new end."""

@@ -18,6 +18,7 @@ from stackly_server.limits import CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRA
 from stackly_server.runs import handed_in
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.helping import HelpService, Offered
 from stackly_server.runs.model import Outcome
 from stackly_server.runs.ports import Lease
 from stackly_server.runs.submitted import SubmittedPlan
@@ -78,10 +79,13 @@ class WorkerTaskServicer:
 class RunnerServicer:
     """RunnerService: what runners ask and hand in."""
 
-    def __init__(self, batches: BatchService, fetching: FetchService, records: UnitRecordService) -> None:
+    def __init__(
+        self, batches: BatchService, fetching: FetchService, records: UnitRecordService, help_: HelpService
+    ) -> None:  # fmt: skip
         self._batches = batches
         self._fetching = fetching
         self._records = records
+        self._help = help_
 
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
         spec = await self._fetching.spec(call)
@@ -151,7 +155,55 @@ class RunnerServicer:
 
     async def StartApply(self, request: runner.StartApplyRequest, call: Subject) -> runner.StartApplyResponse:
         await self._batches.start_apply(call, UUID(request.start_token), request.units)
-        return runner.StartApplyResponse()
+        return runner.StartApplyResponse(helpers=await self._help.helpers(call))
+
+    async def OfferBatch(
+        self, requests: AsyncIterator[runner.OfferBatchRequest], call: Subject
+    ) -> runner.OfferBatchResponse:
+        header, order = runner.OfferHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            order += part.chunk
+            _bounded(len(order), PLAN_BYTES, "PLAN_BYTES")
+        accepted = await self._help.offer(call, header.batch, header.slices, header.sha256, bytes(order))
+        return runner.OfferBatchResponse(accepted=accepted)
+
+    async def WatchBatches(self, request: runner.WatchBatchesRequest, call: Subject) -> runner.WatchBatchesResponse:
+        known = {
+            one.batch: Offered(one.batch, one.claimed, _OUTCOMES.get(one.outcome) if one.done else None)
+            for one in request.known
+        }
+        found = await self._help.watch(call, request.wait_seconds, known)
+        return runner.WatchBatchesResponse(batches=[
+            runner.OfferedBatch(
+                batch=one.batch, claimed=one.claimed, done=one.outcome is not None,
+                outcome=f"BATCH_OUTCOME_{one.outcome or 'UNSPECIFIED'}",
+            )
+            for one in found
+        ])  # fmt: skip
+
+    async def WithdrawBatch(self, request: runner.WithdrawBatchRequest, call: Subject) -> runner.WithdrawBatchResponse:
+        return runner.WithdrawBatchResponse(withdrawn=await self._help.withdraw(call, request.batch))
+
+    async def SubmitResult(
+        self, requests: AsyncIterator[runner.SubmitResultRequest], call: Subject
+    ) -> runner.SubmitResultResponse:
+        header, result = runner.ResultHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            result += part.chunk
+            _bounded(len(result), STATE_BYTES, "STATE_BYTES")
+        await self._help.submit(call, header.sha256, bytes(result))
+        return runner.SubmitResultResponse()
+
+    async def FetchResult(
+        self, request: runner.FetchResultRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchResultResponse]:
+        data = await self._help.result(call, request.batch)
+        for chunk, digest in _chunks(data):
+            yield runner.FetchResultResponse(chunk=chunk, sha256=digest)
 
     async def FetchRecords(
         self, _request: runner.FetchRecordsRequest, call: Subject

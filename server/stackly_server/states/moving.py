@@ -14,7 +14,7 @@ from stackly_server.database import Database
 from stackly_server.errors import Invalid, NotFound, TooMuch
 from stackly_server.limits import STATE_BYTES
 from stackly_server.states import store
-from stackly_server.states.model import NewState, Refusal, StateHead, StateVersion, judge_delta
+from stackly_server.states.model import BatchFence, NewState, Refusal, StateHead, StateVersion, judge_delta
 from stackly_server.states.shelf import Shelf
 
 
@@ -26,6 +26,7 @@ class Found:
     now: StateVersion | None
     base: StateVersion | None
     taken: int | None  # the serial of this very write, when it was taken before
+    held: bool
 
 
 class DeltaService:
@@ -43,7 +44,7 @@ class DeltaService:
         weights = await asyncio.to_thread(_weighed, new, delta)
         while True:
             found = await self._find(subject.tenant, new)
-            refusal = judge_delta(found.head, new)
+            refusal = judge_delta(found.head, new, held=found.held)
             if refusal is None and found.taken is not None:
                 return None, found.taken
             manifests = await self._manifests(subject.tenant, found)
@@ -53,7 +54,7 @@ class DeltaService:
                 await self._set_aside(subject, new, delta, refusal)
                 return refusal, 0
             version = await self._version(subject.tenant, new, found, manifests[0], manifest, delta, weights)
-            if await self._accept(subject, version, found.head.serial):
+            if await self._accept(subject, version, found.head, new.fence):
                 return None, version.serial  # else somebody else moved the manifest: look again
 
     async def _find(self, account_id: UUID, new: NewState) -> Found:
@@ -62,11 +63,12 @@ class DeltaService:
             if head is None:
                 raise NotFound("stack state", str(new.stack_state_id))
             taken = await store.taken(conn, account_id, new)
+            held = new.fence is None or await store.held(conn, account_id, new)
             now = await store.version(conn, account_id, new.stack_state_id, head.serial) if head.serial else None
             base = now
             if new.serial != head.serial:
                 base = await store.version(conn, account_id, new.stack_state_id, new.serial) if new.serial else None
-        return Found(head, now, base, taken)
+        return Found(head, now, base, taken, held)
 
     async def _manifests(self, account_id: UUID, found: Found) -> tuple[Manifest | None, Manifest | None]:
         now = await self._shelf.manifest(account_id, found.now) if found.now else None
@@ -96,16 +98,21 @@ class DeltaService:
             epoch=new.epoch, created_at=datetime.now(UTC),
         )  # fmt: skip
 
-    async def _accept(self, subject: Subject, version: StateVersion, before: int) -> bool:
+    async def _accept(
+        self, subject: Subject, version: StateVersion, head: StateHead, fence: BatchFence | None
+    ) -> bool:  # fmt: skip
         if version.run_id is None:
             raise ValueError("slices are written by runs")
         new = NewState(
-            version.stack_state_id, version.run_id, version.epoch, version.serial, version.lineage, version.received_sha256
+            version.stack_state_id, version.run_id, head.lock_epoch if fence else version.epoch, version.serial,
+            version.lineage, version.received_sha256, fence,
         )  # fmt: skip
         async with self._db.transaction(subject) as tx:
+            if fence is not None and not await store.held(tx.conn, tx.account_id, new, lock=True):
+                return False  # the batch is another's now: that is said at the next look
             count = version.resource_count
             return await store.move(
-                tx.conn, tx.account_id, new, count, before=before
+                tx.conn, tx.account_id, new, count, before=head.serial
             ) and await store.insert_version(tx.conn, tx.account_id, version)  # fmt: skip
 
     async def _set_aside(self, subject: Subject, new: NewState, delta: Delta, refusal: Refusal) -> None:

@@ -183,6 +183,24 @@ async def version(conn: Connection, account_id: UUID, stack_state_id: UUID, seri
         return await cursor.fetchone()
 
 
+async def held(conn: Connection, account_id: UUID, new: NewState, *, lock: bool = False) -> bool:
+    """Whether the batch of a write's fence is held under its epoch; a plain read of a higher room's table.
+
+    With `lock` it stays so until the transaction ends.
+    """
+    fence = new.fence
+    if fence is None:
+        return False
+    cursor = await conn.execute(
+        f"""
+        SELECT 1 FROM run_batches WHERE account_id = %s AND run_id = %s AND plan_number = %s AND phase = %s
+            AND batch = %s AND epoch = %s AND status = 'RUNNING' {"FOR SHARE" if lock else ""}
+        """,  # noqa: S608
+        (account_id, new.run_id, fence.plan_number, fence.phase, fence.batch, fence.epoch),
+    )
+    return await cursor.fetchone() is not None
+
+
 async def taken(conn: Connection, account_id: UUID, new: NewState) -> int | None:
     """The serial that slices got when they were taken before, by the run that sends them again."""
     cursor = await conn.execute(

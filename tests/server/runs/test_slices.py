@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.runs.desk import Desk
+from server.runs.desk import Desk, help_of
 from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import exact, outlines, slices
 from stackly_engine.deltas import Delta
@@ -28,7 +28,10 @@ def servicer(desk: Desk) -> RunnerServicer:
         ground.database, ground.keys, rooms.blobs, rooms.sources, rooms.stacks, rooms.states, rooms.logs, rooms.batches
     )  # fmt: skip
     return RunnerServicer(
-        rooms.batches, fetching, UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records)
+        rooms.batches,
+        fetching,
+        UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records),
+        help_of(desk),
     )
 
 
@@ -103,7 +106,7 @@ async def test_a_large_state_is_given_as_an_outline(desk: Desk) -> None:
     assert b"canary" not in data
     assert b"cHJpdmF0ZQ" not in data
     found = outlines.read(data)
-    assert (found.serial, found.units) == (2, {"module.a", "module.b", "root"})
+    assert (found.serial, set(found.units)) == (2, {"module.a", "module.b", "root"})
     assert found.digests.keys() == {"module.a", "module.b", "terraform_data.x"}
     assert found.document["resources"][0]["instances"] == [{"dependencies": ["terraform_data.other"]}]
     assert (await fetched(desk, subject, outline=True))[0] == data

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from server.runs.desk import Desk, plan_json
+from server.runs.desk import Desk, help_of, plan_json
 from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import exact, plans
 from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_chain
@@ -41,7 +41,7 @@ class Runner:
             ground.database, ground.keys, rooms.blobs, rooms.sources, rooms.stacks, rooms.states, rooms.logs, rooms.batches
         )  # fmt: skip
         records = UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records)
-        self.servicer = RunnerServicer(rooms.batches, fetching, records)
+        self.servicer = RunnerServicer(rooms.batches, fetching, records, help_of(self.desk))
 
     async def records(self, subject: Subject) -> dict[str, tuple[int, bytes, bytes]]:
         answers = [one async for one in self.servicer.FetchRecords(wire.FetchRecordsRequest(), subject)]

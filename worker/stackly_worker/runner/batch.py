@@ -13,7 +13,9 @@ from typing import Any
 from stackly_engine import exact, moves, plans, slices
 from stackly_engine.outlines import Outline
 from stackly_worker.runner import (
+    helping,
     limits,
+    orders,
     plugin_cache,
     terraform,
     units,
@@ -24,13 +26,16 @@ from stackly_worker.runner import (
     worktree,
 )
 from stackly_worker.runner.clock import Clock, SystemClock
+from stackly_worker.runner.helpers import Helpers
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
     BundleError,
     ControlPlane,
+    Grant,
     LeaseLostError,
+    OthersPlane,
     Outcome,
     PlanBundle,
     PlaneRefusedError,
@@ -46,6 +51,7 @@ from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion, read_whole
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
+from stackly_worker.runner.units_whole import WholeState
 
 STARTED = "apply-started"
 PLAN = "plan.bin"
@@ -98,6 +104,7 @@ class Batch:
     clock: Clock = field(default_factory=SystemClock)
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
+    others: OthersPlane | None = None
     outline: Outline | None = field(default=None, init=False)  # what came instead of the state
 
     async def plan(self) -> Outcome:
@@ -250,17 +257,20 @@ class Batch:
         await self.plane.submit_plan(result)
 
     async def _apply(self, session: Session) -> Outcome:
-        bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
+        plan = await insist(self.plane.get_plan, self.clock)
+        if plan.startswith(orders.MAGIC):
+            return await self._help(session, orders.Order.unpack(plan))
+        bundle = PlanBundle.unpack(plan)
         session.redactor.add(bundle.secrets)
         by_units = bundle.plan.startswith(units_bundle.MAGIC)
         environment, _ = await self._prepared(session, lock_file=bundle.lock, by_units=by_units)
         if by_units:
-            return await self._apply_units(session, environment, bundle.plan)
+            return await self._apply_units(session, environment, bundle)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
         write_new(plan_file, bundle.plan)
         self.place.require_room()
-        granted = await self._started(session)
+        granted = (await self._started(session)).environment
         argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
         rc = await session.apply(self._command(argv, environment | dict(granted), "apply"))
         version = await session.settle(self.settings.root)
@@ -268,8 +278,38 @@ class Batch:
             await session.suspect_unwritten(version, plan_file)
         return self._applied(session, rc, version)
 
-    async def _apply_units(self, session: Session, environment: Mapping[str, str], plan: bytes) -> Outcome:
-        desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(plan)
+    async def _help(self, session: Session, order: orders.Order) -> Outcome:
+        """Apply one batch that another runner planned and offered."""
+        if self.others is None:
+            raise PlaneRefusedError("this runner cannot help another one")
+        session.redactor.add(order.secrets)
+        self.plane.waits()  # no state is asked for: the order has what it needs of it
+        given = order.planned.job.state
+        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=given)
+        self.place.state.unlink(missing_ok=True)
+        desk = self._desk(session, environment)
+        whole = await helping.begin(desk, order)
+        self.place.require_room()
+        granted = await self._started(session, order.planned.job.units)
+        desk = replace(desk, environment={**environment, **granted.environment})
+        result, outcome = await helping.carry_out(desk, order, whole)
+        data, others = result.pack(), self.others
+        if not session.lost:
+            await insist(lambda: others.submit_result(data), self.clock)
+        return outcome
+
+    def _helpers(
+        self, reading: units.Reading, session: Session, whole: WholeState, bundle: PlanBundle, count: int, desk: Desk
+    ) -> Helpers | None:
+        """Other workers, unless code of the root can tell where on a machine it lies."""
+        if self.others is None or not count or reading.source.sees_its_place:
+            return None
+        return Helpers(
+            self.others, count, session, whole, bundle.lock or b"", tuple(bundle.secrets), desk.titles, self.spec.parallelism
+        )  # fmt: skip
+
+    async def _apply_units(self, session: Session, environment: Mapping[str, str], packed: PlanBundle) -> Outcome:
+        desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(packed.plan)
         reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, bundle)
         carrying = units_apply.Carrying(
             units.with_titles(desk, chain), known, chain, reading.rows, first=reading.state is None
@@ -278,7 +318,9 @@ class Batch:
             return session.outcome("applied", step="apply", rc=0)
         whole = await carrying.begin()
         self.place.require_room()
-        return await carrying.run(whole, await self._started(session, carrying.units))
+        granted = await self._started(session, carrying.units)
+        helpers = self._helpers(reading, session, whole, packed, granted.helpers, carrying.desk)
+        return await carrying.run(whole, granted.environment, helpers)
 
     def _desk(self, session: Session, environment: Mapping[str, str]) -> Desk:
         return Desk(
@@ -293,7 +335,7 @@ class Batch:
             outline=self.outline,
         )
 
-    async def _started(self, session: Session, cut: Sequence[str] = ()) -> Mapping[str, str]:
+    async def _started(self, session: Session, cut: Sequence[str] = ()) -> Grant:
         """Make the apply's beginning known before it begins: here for good, then at the control plane."""
         session.stop_if_cancelled("apply")
         nonce = chance.token_hex(16)
@@ -303,7 +345,7 @@ class Batch:
             raise LeaseLostError("an apply was begun in this folder before; it is not begun again") from None
         granted = await insist(lambda: self.plane.start_apply(nonce, cut), self.clock)
         session.redactor.add(granted.secrets)
-        return granted.environment
+        return granted
 
     def _applied(self, session: Session, rc: int, version: StateVersion | None) -> Outcome:
         if session.lost:  # the state was handed in, and kept aside; how it ended is no longer ours to say
@@ -317,9 +359,12 @@ class Batch:
         return replace(outcome, state_serial=version.serial, state_sha256=version.sha256, outputs=outputs)
 
     async def _prepared(
-        self, session: Session, *, lock_file: bytes | None, by_units: bool
+        self, session: Session, *, lock_file: bytes | None, by_units: bool, given: bytes | None = None
     ) -> tuple[dict[str, str], worktree.TreeReport]:
-        """Tree, state and init; skipped but for the state when this very plan prepared the place before."""
+        """Tree, state and init; skipped but for the state when this very plan prepared the place before.
+
+        `given` is the state, where it need not be asked for.
+        """
         stamp = f"{self.spec.plan_key} {self.spec.source_digest} {self.engine.name}"
         reusable = lock_file is not None and self.place.stamp() == stamp
         report = worktree.TreeReport()
@@ -327,13 +372,13 @@ class Batch:
         if not reusable:
             self.place.set_stamp("")
             units_folder.clear_beside(self.settings.root)
-        getting = asyncio.create_task(insist(partial(self.plane.get_state, outline=by_units), self.clock))
+        getting = asyncio.create_task(self._state(given, by_units=by_units))
         try:
             report = report if reusable else await insist(self._tree, self.clock)
-            given = await getting
+            state = await getting
         finally:
             getting.cancel()
-        document = self._lay_state(session, given)
+        document = self._lay_state(session, state)
         environment = terraform.prepare(self.settings)
         if not reusable:
             await self._initialized(session, environment, lock_file, document)
@@ -345,6 +390,11 @@ class Batch:
     def _brisk(self, environment: dict[str, str], state: bytes | None) -> dict[str, str]:
         lock = self.settings.root / worktree.LOCK_FILE
         return terraform.brisk(environment) if light(state, lock) else environment
+
+    async def _state(self, given: bytes | None, *, by_units: bool) -> bytes | Outline | None:
+        if given is not None:
+            return given
+        return await insist(partial(self.plane.get_state, outline=by_units), self.clock)
 
     async def _tree(self) -> worktree.TreeReport:
         files = self.plane.get_source()

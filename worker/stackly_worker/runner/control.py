@@ -24,6 +24,7 @@ from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
+    Offered,
     Outcome,
     PlaneRefusedError,
     PlaneUnavailableError,
@@ -80,6 +81,7 @@ class RunnerPlane:
     reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
     _lineage: str = ""
+    _outcomes: dict[str, Any] = field(default_factory=dict)  # of offered batches, as they were told last
     _early: dict[str, Any] = field(default_factory=dict)  # streams under way, by method
 
     @classmethod
@@ -97,6 +99,11 @@ class RunnerPlane:
         if plane.spec.timeout_seconds:
             plane.wishes.ends_at = clock.monotonic() + plane.spec.timeout_seconds
         return plane
+
+    @property
+    def helps(self) -> bool:
+        """Whether the batch was offered by the runner of the run's first one."""
+        return self.spec.batch.batch.startswith("h")
 
     @property
     def _as_runner(self) -> tuple[tuple[str, str], ...]:
@@ -157,6 +164,8 @@ class RunnerPlane:
         )
 
     async def append_log(self, offset: int, data: bytes) -> None:
+        if self.helps:
+            return  # one runner writes the run's log; ours goes to it with the result
         with translated():
             request = messages.AppendRunLogsRequest(offset=self.log_base + offset, data=data)
             await self.stub.AppendRunLogs(request, metadata=self._as_runner, timeout=_CALL)
@@ -230,9 +239,44 @@ class RunnerPlane:
         crash_point("runner.apply.before_start")
         request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)), units=units)
         with translated():
-            await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
+            answer = await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
         crash_point("runner.apply.after_start")
-        return Grant()
+        return Grant(helpers=answer.helpers)
+
+    async def offer_batch(self, name: str, slices: Sequence[str], order: bytes) -> bool:
+        header = messages.OfferHeader(batch=name, slices=slices, sha256=sha256(order).hexdigest())
+        with translated():
+            parts = streams.order_parts(header, order)
+            return (await self.stub.OfferBatch(parts, metadata=self._as_runner, timeout=_STREAM)).accepted
+
+    async def watch_batches(self, wait: float, known: Sequence[Offered]) -> Sequence[Offered]:
+        request = messages.WatchBatchesRequest(wait_seconds=int(wait))
+        for one in known:
+            request.known.add(
+                batch=one.name, claimed=one.claimed, done=one.done, outcome=self._outcomes.get(one.name, 0)
+            )
+        with translated():
+            answer = await self.stub.WatchBatches(request, metadata=self._as_runner, timeout=wait + _CALL)
+        self._outcomes = {one.batch: one.outcome for one in answer.batches}
+        return [Offered(one.batch, one.claimed, one.done) for one in answer.batches]
+
+    async def withdraw_batch(self, name: str) -> bool:
+        request = messages.WithdrawBatchRequest(batch=name)
+        with translated():
+            return (await self.stub.WithdrawBatch(request, metadata=self._as_runner, timeout=_CALL)).withdrawn
+
+    async def get_result(self, name: str) -> bytes | None:
+        request = messages.FetchResultRequest(batch=name)
+        with translated():
+            call = self.stub.FetchResult(request, metadata=self._as_runner, timeout=_STREAM)
+            return await streams.document(call, streams.STATE_MOST)
+
+    async def submit_result(self, result: bytes) -> None:
+        crash_point("runner.result.before_submit")
+        header = messages.ResultHeader(sha256=sha256(result).hexdigest())
+        with translated():
+            parts = streams.result_parts(header, result)
+            await self.stub.SubmitResult(parts, metadata=self._as_runner, timeout=_STREAM)
 
     async def renew(self) -> Renewal:
         """Returns as soon as somebody wishes a stop: the control plane, this machine, or the time limit."""

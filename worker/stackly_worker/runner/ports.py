@@ -51,6 +51,16 @@ class Grant:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    helpers: int = 0  # other workers that could take batches of this apply
+
+
+@dataclass(frozen=True)
+class Offered:
+    """How an offered batch stands: whether a worker has it, or had it; whether it has ended."""
+
+    name: str
+    claimed: bool
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,25 @@ class Outcome:
     state_sha256: str = ""
     state_refused: bool = False
     outputs: bytes | None = None
+
+
+class OthersPlane(Protocol):
+    """The calls about other workers on the same apply; they fail as those of ControlPlane do."""
+
+    async def offer_batch(self, name: str, slices: Sequence[str], order: bytes) -> bool:
+        """Offer a batch that writes these slices; False when nobody is there to take it."""
+
+    async def watch_batches(self, wait: float, known: Sequence[Offered]) -> Sequence[Offered]:
+        """How all stand that were offered, once one stands otherwise than is known, or after some seconds."""
+
+    async def withdraw_batch(self, name: str) -> bool:
+        """Take one back that nobody has; False when somebody has it, or had it."""
+
+    async def get_result(self, name: str) -> bytes | None:
+        """What one came to; None when nothing was handed in."""
+
+    async def submit_result(self, result: bytes) -> None:
+        """Hand in what the caller's own batch came to."""
 
 
 class ControlPlane(Protocol):

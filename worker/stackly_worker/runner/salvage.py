@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from stackly_worker.runner import recovery, report, units_recovery
@@ -99,6 +100,8 @@ async def _send_slices(plane: RunnerPlane, folder: Path, place: Place, *, begun:
     if not begun:
         return
     delta = await asyncio.to_thread(units_recovery.delta, folder, plane.spec.state_serial)
+    if plane.helps:
+        delta = replace(delta, head=None)
     with contextlib.suppress(StateRefusedError):  # kept in quarantine
         await plane.write_slices(delta, final=True)
 

@@ -152,6 +152,20 @@ def delta_parts(delta: Delta, *, final: bool) -> Iterator[messages.WriteStateReq
             yield messages.WriteStateRequest(chunk=piece)
 
 
+def order_parts(header: messages.OfferHeader, order: bytes) -> Iterator[messages.OfferBatchRequest]:
+    """OfferBatch's stream: the header, the order."""
+    yield messages.OfferBatchRequest(header=header)
+    for piece in pieces(order):
+        yield messages.OfferBatchRequest(chunk=piece)
+
+
+def result_parts(header: messages.ResultHeader, result: bytes) -> Iterator[messages.SubmitResultRequest]:
+    """SubmitResult's stream: the header, the result."""
+    yield messages.SubmitResultRequest(header=header)
+    for piece in pieces(result):
+        yield messages.SubmitResultRequest(chunk=piece)
+
+
 def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsRequest]:
     """WriteRecords in calls within its bounds; each row must be within those of a record."""
     some, size = messages.WriteRecordsRequest(), 0

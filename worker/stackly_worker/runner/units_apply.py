@@ -16,6 +16,7 @@ from stackly_engine.driving.ports import Job
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, units_known, units_share
+from stackly_worker.runner.helpers import Helpers
 from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, UnitRow
@@ -134,12 +135,13 @@ class Carrying:
         before, known.document, known.settled = known.document, after, True
         return before
 
-    async def run(self, whole: WholeState, environment: Mapping[str, str]) -> Outcome:
+    async def run(self, whole: WholeState, environment: Mapping[str, str], helpers: Helpers | None = None) -> Outcome:
         """Apply; the last state is with the control plane when this returns."""
         session = self.desk.session
         keeping = Keeping(session, self.known, whole, whole.dependencies, self.rows)
         desk = replace(self.desk, environment={**self.desk.environment, **environment})
-        hands = UnitsHands(desk, keeping)
+        hands = UnitsHands(desk, keeping, helpers)
+        self.known.workers += helpers.count if helpers else 0
         self.known.hands = hands
         sending = asyncio.create_task(whole.run())
         broken = ""

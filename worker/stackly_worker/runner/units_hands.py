@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -70,20 +71,33 @@ class Applies(Protocol):
         """As of the engine's port."""
 
 
+class Others(Protocol):
+    """Other workers on the same apply."""
+
+    def would(self, job: Job) -> bool:
+        """Whether one of them could take it now."""
+
+    async def apply(self, planned: Planned, width: int) -> tuple[Outcome, Events, int] | None:
+        """Outcome, what Terraform said, exit code; None: nobody took it."""
+
+
 @dataclass
 class UnitsHands:
     """The engine's loop works in a thread of its own; everything here happens on the session's."""
 
     desk: Desk
     applies: Applies | None = None
+    helpers: Others | None = None
     said: dict[tuple[str, ...], Events] = field(default_factory=dict)  # by batch: of its last command
     codes: dict[tuple[str, ...], int] = field(default_factory=dict)  # exit codes of applies
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _choir: Choir = field(init=False)
+    _room: asyncio.Semaphore | None = field(init=False)
     _count: int = 0
     _applied: dict[tuple[str, ...], tuple[int, UnitFolder]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._room = asyncio.Semaphore(limits.UNIT_PROCESSES) if self.helpers is not None else None
         self._choir = Choir(self.desk.session.log.spool)
 
     @property
@@ -117,6 +131,10 @@ class UnitsHands:
         return answer.result()
 
     async def _plan(self, job: Job) -> Planned:
+        async with self._here():
+            return await self._planned(job)
+
+    async def _planned(self, job: Job) -> Planned:
         desk = self.desk
         number, folder = await self._filled(job)
         strand, voice = self._strand(number, folder, job)
@@ -153,6 +171,21 @@ class UnitsHands:
         return document
 
     async def _apply(self, planned: Planned, width: int) -> Outcome:
+        """Here while there is room; else with another worker, if one takes it."""
+        busy = self._room is not None and self._room.locked()
+        if self.helpers is not None and busy and not self.stopping and self.helpers.would(planned.job):
+            done = await self.helpers.apply(planned, width)
+            if done is not None:
+                outcome, self.said[planned.job.units], self.codes[planned.job.units] = done
+                return outcome
+        async with self._here():
+            return await self._applied_here(planned, width)
+
+    def _here(self) -> AbstractAsyncContextManager[object]:
+        """Room for a Terraform on this machine; without other workers the engine itself starts no more than fit."""
+        return nullcontext() if self._room is None else self._room
+
+    async def _applied_here(self, planned: Planned, width: int) -> Outcome:
         job, desk, applies = planned.job, self.desk, self._applying
         if planned.cut.preview:
             raise RuntimeError("a plan in which something stands for a value is never applied")

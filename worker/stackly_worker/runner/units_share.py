@@ -21,6 +21,13 @@ def pack(share: Share, dependencies: Dependencies) -> bytes:
     })  # fmt: skip
 
 
+def dependencies_of(share: bytes) -> Dependencies:
+    """What a packed share says of them."""
+    about = exact.loads(share)
+    of = {address: tuple(names) for address, names in about["of"].items()}
+    return Dependencies(of, frozenset(about["before_destroy"]), frozenset(about["literal"]))
+
+
 def take_in(
     document: Mapping[str, Any], batches: Sequence[tuple[bytes, bytes]]
 ) -> tuple[dict[str, Any], frozenset[str]]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stackly_engine import deltas, merging, slices
@@ -78,6 +78,7 @@ class WholeState:
     clock: Clock
     dependencies: Dependencies
     outlined: bool = False  # of slices that no batch touches there is no content
+    headless: bool = False  # only slices are ours
     refused: bool = False
     stray: list[str] = field(default_factory=list)  # what could not be merged, kept aside
     _parts: dict[int, Part] = field(default_factory=dict)
@@ -103,6 +104,17 @@ class WholeState:
         self.document = document
         self._taken += 1
         self._tell()
+
+    async def opened(self) -> int:
+        """The serial of the control plane's state once it has all that was taken in, and be it that a state has begun."""
+        self._taken += 1
+        self._tell()
+        await self.accepted()
+        return self.serial
+
+    def overtaken(self, serial: int) -> None:
+        """Another runner of this run has written slices, which we write on from here."""
+        self.serial = max(self.serial, serial)
 
     def end(self) -> None:
         """No batch lives any more: what there is is sent, once."""
@@ -160,6 +172,8 @@ class WholeState:
             self._moved, taken = False, self._taken
             document = await asyncio.to_thread(self._merged, dict(self._parts))
             delta = await asyncio.to_thread(deltas.between, self.serial, self.known, document)
+            if self.headless:
+                delta = replace(delta, head=None)
             if delta.empty:
                 await self._took(taken)
             else:
@@ -206,7 +220,7 @@ class WholeState:
             self._offer = None
             await self._refuse()
             return
-        self.known, self.serial, self._offer = offer.document, serial, None
+        self.known, self.serial, self._offer = offer.document, max(self.serial, serial), None
         if self._moved:
             self._news.set()
         await self._took(offer.taken)
