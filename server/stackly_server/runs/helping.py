@@ -65,7 +65,8 @@ class HelpService:
             raise Invalid("VALIDATION_FAILED", "The order does not have the SHA-256 of its header.")
         async with self._db.read(subject.tenant) as conn:
             run, state, lead = await self._leading(conn, subject)
-            if not await self._free(conn, subject, run, state, lead):
+            known = await batch_store.find(conn, subject.tenant, run.id, lead.plan_number, Phase.APPLY, name)
+            if known is None and not await self._free(conn, subject, run, state, lead):
                 return False
         place = order_place(subject.tenant, run.id, lead.plan_number, name)
         await self._blobs.put_new(place, await self._keys.seal(subject.tenant, "plan", place, order))
