@@ -26,9 +26,9 @@ from stackly_worker.runner import (
     worktree,
 )
 from stackly_worker.runner.clock import Clock, SystemClock
-from stackly_worker.runner.helpers import Helpers
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
+from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
     BundleError,

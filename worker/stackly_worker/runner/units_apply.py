@@ -16,8 +16,8 @@ from stackly_engine.driving.ports import Job
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, units_known, units_share
-from stackly_worker.runner.helpers import Helpers
 from stackly_worker.runner.journal import write_new
+from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, UnitRow
 from stackly_worker.runner.session import Session
