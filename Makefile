@@ -1,6 +1,7 @@
-# make dev · make test · make check · make gen · make bench · make bench-engine. The first run makes .venv from requirements.lock.
+# make dev · make test · make oracle · make check · make gen · make bench · make bench-engine. The first run makes .venv from requirements.lock.
 PYTHON ?= python3
 ONCE ?=
+CI ?=
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -22,7 +23,7 @@ test: venv
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 oracle: venv
-	@ORACLE_ROOTS=$(or $(N),12) $(BIN)/python -m pytest -n 2 --dist load -m oracle tests/oracle
+	@ORACLE_CI=$(CI) ORACLE_VALIDATE=$(if $(CI),,1) ORACLE_ROOTS=$(or $(N),$(if $(CI),12,40)) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m oracle tests/oracle
 
 faults: venv
 	@$(BIN)/python -m pytest -m faults

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,10 +21,13 @@ from stackly.v1 import (
     stacks_pb2,
     stacks_service_pb2,
     stacks_service_pb2_grpc,
+    states_service_pb2,
+    states_service_pb2_grpc,
 )
 
 ACCOUNT = "accounts/dev"
 _SECONDS = 60.0
+_TOKEN_SECONDS = 600.0
 
 
 class RunEndedError(Exception):
@@ -36,20 +39,34 @@ class Caller:
     """A signed-in caller on one channel."""
 
     channel: grpc.Channel
-    token: str
+    api_key: str
+    _token: str = ""
+    _fresh_until: float = 0.0  # on the monotonic clock
     runs: "runs_service_pb2_grpc.RunServiceStub" = field(init=False)
     stacks: "stacks_service_pb2_grpc.StackServiceStub" = field(init=False)
     accounts: "accounts_service_pb2_grpc.AccountServiceStub" = field(init=False)
+    states: "states_service_pb2_grpc.StateServiceStub" = field(init=False)
 
     def __post_init__(self) -> None:
         self.runs = runs_service_pb2_grpc.RunServiceStub(self.channel)
         self.stacks = stacks_service_pb2_grpc.StackServiceStub(self.channel)
         self.accounts = accounts_service_pb2_grpc.AccountServiceStub(self.channel)
+        self.states = states_service_pb2_grpc.StateServiceStub(self.channel)
 
     @property
     def signed(self) -> tuple[tuple[str, str], ...]:
         """Metadata of each call."""
         return (("authorization", f"Bearer {self.token}"),)
+
+    @property
+    def token(self) -> str:
+        """It lasts a quarter of an hour: a long measurement needs several."""
+        if time.monotonic() > self._fresh_until:
+            auth = auth_service_pb2_grpc.AuthServiceStub(self.channel)
+            request = auth_service_pb2.ExchangeTokenRequest(api_key=self.api_key)
+            self._token = auth.ExchangeToken(request, timeout=_SECONDS).tokens.access_token
+            self._fresh_until = time.monotonic() + _TOKEN_SECONDS
+        return self._token
 
     def connect(self, repository: accounts_pb2.Repository) -> accounts_service_pb2.ConnectRepositoryResponse:
         request = accounts_service_pb2.ConnectRepositoryRequest(
@@ -65,29 +82,46 @@ class Caller:
         )
         return self.stacks.CreateStackState(request, metadata=self.signed, timeout=_SECONDS).stack_state.name
 
-    def create(self, stack_state: str, *, auto_apply: bool = False) -> runs_pb2.Run:
-        run = runs_pb2.Run(type=runs_pb2.RUN_TYPE_APPLY, auto_apply=auto_apply)
+    def create(
+        self, stack_state: str, *, auto_apply: bool = False, variables: Mapping[str, str] | None = None
+    ) -> runs_pb2.Run:
+        """A run of the desired commit; `variables` of this run as JSON text."""
+        given = {name: runs_pb2.RunVariable(json=text) for name, text in (variables or {}).items()}
+        run = runs_pb2.Run(type=runs_pb2.RUN_TYPE_APPLY, auto_apply=auto_apply, variables=given)
         request = runs_service_pb2.CreateRunRequest(parent=stack_state, run=run, request_id=str(uuid.uuid4()))
         return self.runs.CreateRun(request, metadata=self.signed, timeout=_SECONDS).run
 
-    def wait(self, name: str, until: "runs_service_pb2.WaitUntil", status: "runs_pb2.RunStatus") -> runs_pb2.Run:
+    def wait(
+        self, name: str, until: "runs_service_pb2.WaitUntil", status: "runs_pb2.RunStatus", seconds: float = _SECONDS
+    ) -> runs_pb2.Run:
         """The run once it is there; RunEndedError when it has another status then."""
-        run = self.wait_any(name, until)
+        run = self.wait_any(name, until, seconds)
         if run.status != status:
             raise RunEndedError(f"{name} is {runs_pb2.RunStatus.Name(run.status)}: {run.error}")
         return run
 
-    def wait_any(self, name: str, until: "runs_service_pb2.WaitUntil") -> runs_pb2.Run:
-        """The run once it is there, whatever became of it; TimeoutError after a minute."""
+    def wait_any(self, name: str, until: "runs_service_pb2.WaitUntil", seconds: float = _SECONDS) -> runs_pb2.Run:
+        """The run once it is there, whatever became of it; TimeoutError after so many seconds."""
         request = runs_service_pb2.WaitRunRequest(name=name, until=until)
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + seconds
         while True:
             answer = self.runs.WaitRun(request, metadata=self.signed, timeout=_SECONDS)
             if answer.reached:
                 return answer.run
             if time.monotonic() > end:
                 status = runs_pb2.RunStatus.Name(answer.run.status)
-                raise TimeoutError(f"{name} is {status} after {_SECONDS:.0f} seconds")
+                raise TimeoutError(f"{name} is {status} after {seconds:.0f} seconds")
+
+    def steps(self, run: str) -> list[runs_pb2.RunStep]:
+        """Plan and apply of each batch."""
+        request = runs_service_pb2.ListRunStepsRequest(parent=run)
+        return list(self.runs.ListRunSteps(request, metadata=self.signed, timeout=_SECONDS).run_steps)
+
+    def state(self, stack_state: str) -> bytes:
+        """The newest Terraform state document."""
+        request = states_service_pb2.ExportStateVersionRequest(name=f"{stack_state}/stateVersions/-")
+        stream = self.states.ExportStateVersion(request, metadata=self.signed, timeout=_SECONDS)
+        return b"".join(part.chunk for part in stream)
 
     def approve(self, run: runs_pb2.Run) -> None:
         request = runs_service_pb2.ApproveRunRequest(name=run.name, plan_digest=run.plan_digest)
@@ -99,6 +133,4 @@ def signed_in(installed: Installed) -> Iterator[Caller]:
     """A caller with the development platform's API key."""
     credentials = grpc.ssl_channel_credentials(installed.ca_file.read_bytes())
     with grpc.secure_channel(installed.address, credentials) as channel:
-        auth = auth_service_pb2_grpc.AuthServiceStub(channel)
-        request = auth_service_pb2.ExchangeTokenRequest(api_key=installed.api_key)
-        yield Caller(channel, auth.ExchangeToken(request, timeout=_SECONDS).tokens.access_token)
+        yield Caller(channel, installed.api_key)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import engine_heavy
+from bench import engine_heavy, engine_platform
 from bench.engine_overhead import overhead
 from bench.engine_roots import Root, Shape
 from bench.engine_scenes import Scenes
@@ -81,12 +81,24 @@ def growth(sizes: Sizes, scratch: Path) -> None:
         scenes.changed(sizes.few, root.leaf).tell(f"{modules} modules")
 
 
+def platform(sizes: Sizes, scratch: Path) -> None:
+    """Runs of the platform from end to end, at both sizes."""
+    for number, (modules, resources) in enumerate((sizes.matrix, sizes.large)):
+        if number and sizes.large == sizes.matrix:
+            return
+        say()
+        place = scratch / f"platform-{number}"
+        goal = sizes.goal if number else lambda _: None
+        engine_platform.measure(modules, resources, sizes.few, goal, place)
+
+
 MEASUREMENTS: Mapping[str, Callable[[Sizes, Path], None]] = {
     "matrix": matrix,
     "large": large,
     "growth": growth,
     "overhead": lambda sizes, scratch: overhead(sizes.growth, sizes.rounds, scratch),
     "heavy": lambda sizes, scratch: engine_heavy.test_provider(sizes.heavy, sizes.start, sizes.few, scratch),
+    "platform": platform,
     "aws": lambda sizes, scratch: engine_heavy.aws(sizes.heavy, sizes.few, scratch),
 }
 

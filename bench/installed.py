@@ -56,10 +56,10 @@ def platform(home: Path | None, port: int | None) -> Iterator[Installed]:
 
 
 @contextmanager
-def started(home: Path, port: int) -> Iterator[Installed]:
-    """Starts a platform and waits until it says that it is up; stops it in the end."""
+def started(home: Path, port: int, path: str | None = None) -> Iterator[Installed]:
+    """Starts a platform and waits until it says that it is up; stops it in the end. `path`: where it finds programs."""
     log = home.with_name("dev.log")
-    process = begin(home, port, log)
+    process = begin(home, port, log, path)
     try:
         _wait_up(process, log)
         yield Installed(home, port, process.pid)
@@ -67,9 +67,9 @@ def started(home: Path, port: int) -> Iterator[Installed]:
         stop(process)
 
 
-def begin(home: Path, port: int, log: Path) -> "subprocess.Popen[bytes]":
+def begin(home: Path, port: int, log: Path, path: str | None = None) -> "subprocess.Popen[bytes]":
     """Starts `stackly-server dev` without its main job."""
-    environment = {"PATH": os.environ["PATH"], "STACKLY_HOME": str(home), "STACKLY_PORT_BASE": str(port)}
+    environment = {"PATH": path or os.environ["PATH"], "STACKLY_HOME": str(home), "STACKLY_PORT_BASE": str(port)}
     with log.open("wb") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "stackly_server", "dev", "--no-main-job"],

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,8 @@ class Repository:
     settings: dict[str, str]
 
     @classmethod
-    def connect(cls, installed: Installed, caller: Caller, *, manual: bool) -> "Repository":
-        """A new one with its stack; `manual`: the stack has no state of its own."""
+    def connect(cls, installed: Installed, caller: Caller, *, manual: bool, settings: str = "") -> "Repository":
+        """A new one with its stack; `manual`: the stack has no state of its own; `settings` are lines of its file."""
         number = str(uuid.uuid4().int % 10**9)
         code = f"bench-{number}"
         bare = installed.home / "repositories" / f"{code}.git"
@@ -49,35 +50,43 @@ class Repository:
         _git(tree, "init", "--quiet", "--initial-branch=main")
         (tree / "main.tf").write_text(MAIN)
         states = '\n  states = "manual"' if manual else ""
-        (tree / "stackly.hcl").write_text(f'stack "{code}" {{\n  version = "1"{states}\n}}\n')
+        (tree / "stackly.hcl").write_text(f'stack "{code}" {{\n  version = "1"{states}\n{settings}}}\n')
         full_name = f"bench/{code}"
         answer = caller.connect(
             accounts_pb2.Repository(
                 clone_url=f"file://{bare}", full_name=full_name, external_id=number, default_ref="main"
             )
         )
-        settings = {
+        signed = {
             "url": f"{installed.url}/v1/webhooks/github", "ca_file": str(installed.ca_file),
             "secret": answer.webhook_secret, "repository_id": number, "full_name": full_name,
             "spool": str(installed.home / "bench" / f"{code}-spool"),
         }  # fmt: skip
-        return cls(bare, tree, code, settings)
+        return cls(bare, tree, code, signed)
 
     def push(self, words: str) -> tuple[str, float]:
         """Pushes with real git, delivers it; the commit, and when the delivery was answered (monotonic seconds)."""
         main = self.tree / "main.tf"
         main.write_text(MAIN.replace('"one"\n}', f'"{words}"\n}}', 1))
+        after, deliver = self.commit(words)
+        deliver()
+        return after, time.monotonic()
+
+    def commit(self, words: str) -> tuple[str, Callable[[], None]]:
+        """Pushes the tree as it is with real git; the commit, and what tells the platform of it."""
         before = _git(self.tree, "rev-parse", "--verify", "-q", "HEAD", check=False) or "0" * 40
         _git(self.tree, "add", "--all")
         _git(self.tree, "commit", "--quiet", "--message", words)
         _git(self.tree, "push", "--quiet", str(self.bare), "main")
         after = _git(self.tree, "rev-parse", "HEAD")
         delivery = hook.spool(self.settings, "refs/heads/main", before, after)
-        if not hook.send(self.settings, delivery):
-            raise RuntimeError(f"the delivery was refused: {json.loads(delivery.read_text())}")
-        answered = time.monotonic()
-        delivery.unlink()
-        return after, answered
+
+        def deliver() -> None:
+            if not hook.send(self.settings, delivery):
+                raise RuntimeError(f"the delivery was refused: {json.loads(delivery.read_text())}")
+            delivery.unlink()
+
+        return after, deliver
 
     def registered(self, caller: Caller) -> str:
         """The resource name of the stack's code, once it is known."""

@@ -1,27 +1,42 @@
-"""Data sources that are copied: tokens of minutes that provider blocks read are read anew by each batch that needs them."""
+"""Data sources that are copied: tokens of minutes are read anew by each batch that needs them, and handed over to none."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from stackly_engine import ordering
 from stackly_engine.configuration import Configuration
-from stackly_engine.edges import PASSING, Edges
+from stackly_engine.edges import OUTPUTS, PASSING, Edges, Read, Use
+from stackly_engine.exports import single
 from stackly_engine.impure import CREDENTIALS
-from stackly_engine.source import Kind
+from stackly_engine.source import REAL, Kind, Node
 
 
 def copies_of(edges: Edges) -> dict[str, frozenset[str]]:
-    """For each provider block the credential data sources that it comes to, also by way of another of them.
+    """For each provider block the credential data sources that it comes to, and for each other node those it reads itself.
 
-    A batch with the block holds copies of these. Only the unit that declares one keeps it in the state; what it reads
-    itself is handed over as to any other node. Providers that read none are left out.
+    Those come with it that they are read with. A batch with the node holds copies of these. Only the unit that declares
+    one keeps it in the state; what it reads itself, and what of it lasts, is handed over as of any other node. Nodes that
+    read none are left out.
     """
     tokens = _tokens(edges)
-    if not tokens:
-        return {}
-    found = {
-        name: _reached(edges, name, tokens, PASSING) for name, node in edges.nodes.items() if node.kind is Kind.PROVIDER
-    }
-    return {name: reached for name, reached in sorted(found.items()) if reached}
+    found: dict[str, frozenset[str]] = {}
+    for name, node in sorted(edges.nodes.items()) if tokens else ():
+        if node.kind is Kind.PROVIDER:
+            reached = _reached(edges, name, tokens, PASSING)
+        else:
+            own = {read.target for read in edges.reads[name] if read.target in tokens and not _lasts(edges, read)}
+            reached = frozenset(own).union(*(_reached(edges, token, tokens, PASSING) for token in own))
+        if reached:
+            found[name] = reached
+    return found
+
+
+def _lasts(edges: Edges, read: Read) -> bool:
+    """Whether what is read of a credential is no token. What may be there several times is read as a whole."""
+    return read.use is not Use.VALUE or _lasting(edges.nodes[read.target], read.attribute)
+
+
+def _lasting(node: Node, attribute: str | None) -> bool:
+    return single(node) and attribute in CREDENTIALS[node.block.labels[0]]
 
 
 def handed_to(edges: Edges, calls: Iterable[str]) -> Iterator[frozenset[str]]:
@@ -32,9 +47,10 @@ def handed_to(edges: Edges, calls: Iterable[str]) -> Iterator[frozenset[str]]:
 
 
 def made_by_modules(configuration: Configuration, edges: Edges) -> Iterator[frozenset[str]]:
-    """Each module whose outputs hold a token that a provider block reads, with the users of that block.
+    """Each module whose outputs hold a token, with who reads it: by a provider block or as a value, root outputs apart.
 
-    Such a data source cannot be copied alone, and a recorded token would be out of date: they run together.
+    Such a data source cannot be copied alone, and a recorded token would be out of date: they run together. In an output
+    of the root it is out of date a minute later anyway.
     """
     calls = [name for name, node in edges.nodes.items() if node.kind is Kind.MODULE]
     outputs = {call: _token_outputs(configuration, call.removeprefix("module.")) for call in calls}
@@ -43,9 +59,16 @@ def made_by_modules(configuration: Configuration, edges: Edges) -> Iterator[froz
     users, passing = edges.users(), _passing(edges)
     for name in (name for name in passing if edges.nodes[name].kind is Kind.PROVIDER):
         for read in (read for address in ordering.reachable(passing, [name]) | {name} for read in edges.reads[address]):
-            found = outputs.get(read.target)
-            if found and (read.attribute is None or read.attribute in found):
+            if _is_token(outputs, read):
                 yield users[name] | {read.target}
+    for name, reads in edges.reads.items():
+        readers = users.get(name, frozenset({name} if edges.nodes[name].kind in REAL else ())) - {OUTPUTS}
+        yield from (readers | {read.target} for read in reads if readers and _is_token(outputs, read))
+
+
+def _is_token(outputs: Mapping[str, frozenset[str]], read: Read) -> bool:
+    found = outputs.get(read.target)
+    return bool(found) and read.use is Use.VALUE and (read.attribute is None or read.attribute in (found or ()))
 
 
 def _passing(edges: Edges) -> dict[str, set[str]]:
@@ -67,9 +90,9 @@ def _holds_token(configuration: Configuration, key: str, output: str) -> bool:
     nodes = configuration.modules[key].nodes
     seen, waiting = {output}, [output]
     while waiting:
-        for target, reference, _ in nodes[waiting.pop()].targets:
+        for target, reference, taken in nodes[waiting.pop()].targets:
             node = nodes[target]
-            if node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS:
+            if _is_credential(node) and not _lasting(node, (*reference.parts, None)[taken]):
                 return True
             if node.kind is Kind.MODULE:
                 inner = _token_outputs(configuration, f"{key}.{node.block.labels[0]}")
@@ -84,19 +107,19 @@ def _holds_token(configuration: Configuration, key: str, output: str) -> bool:
 def users_of(edges: Edges, copies: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     """For each copied data source the real nodes (and `outputs`) whose batches hold a copy of it."""
     users = edges.users() if copies else {}
-    copied = frozenset[str]().union(*copies.values())
-    return {
-        name: frozenset[str]().union(*(users[provider] for provider, those in copies.items() if name in those))
-        for name in sorted(copied)
-    }
+    found: dict[str, frozenset[str]] = {}
+    for name, copied in copies.items():
+        own = users.get(name, frozenset({name if edges.is_real(name) else OUTPUTS}))
+        found.update({token: found.get(token, frozenset()) | own for token in copied})
+    return dict(sorted(found.items()))
 
 
 def _tokens(edges: Edges) -> frozenset[str]:
-    return frozenset(
-        name
-        for name, node in edges.nodes.items()
-        if node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS and name in edges.direct
-    )
+    return frozenset(name for name, node in edges.nodes.items() if _is_credential(node) and name in edges.direct)
+
+
+def _is_credential(node: Node) -> bool:
+    return node.kind is Kind.DATA and node.block.labels[0] in CREDENTIALS
 
 
 def _reached(edges: Edges, start: str, tokens: frozenset[str], through: frozenset[Kind]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """A batch's root: the original bytes, other units blanked, references to them replaced by recorded values."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stackly_engine import exact, mangling
@@ -12,6 +12,8 @@ from stackly_engine.syntax import Attribute, ParsedFile, Reference, Span
 
 GENERATED = "stackly_gen.tf"
 REMOVED = "removed"
+# Whether data sources must wait because of one item of a `depends_on`: (who depends, the address of what, the item).
+Waits = Callable[[Node, str, Reference], bool]
 _DEPENDING = REAL | {Kind.OUTPUT}
 _NAMING = frozenset({"alias", "version"})  # of a provider block; neither reads anything
 _BACKENDS = frozenset({"backend", "cloud"})
@@ -42,18 +44,23 @@ class Cut:
     copied: frozenset[str] = frozenset()
 
 
+def waits_for_nothing(_depender: Node, _address: str, _reference: Reference) -> bool:
+    """As it is when values are real."""
+    return False
+
+
 def cut(
     graph: Graph,
     units: Collection[str],
     upstream: Exports,
     *,
-    pending: frozenset[str] = frozenset(),
+    pending: Waits = waits_for_nothing,
     record: bool = True,
 ) -> Cut:
     """The root of a batch; all of the graph's units: the root itself without its backend, exports recorded.
 
-    `pending` are addresses of other units whose managed resources will change: what depends on them must wait in the
-    preview. `removed` among the units adds the removed blocks of what is gone, and every provider block.
+    `pending` says which items of a `depends_on` stand for managed resources of other batches that will change: what
+    depends on them must wait in the preview. `removed` among the units adds the removed blocks of what is gone, and every provider block.
     """
     needs = needs_of(graph, units)
     editor = _Editor(graph, needs.kept, needs.idle, pending, prefix_of(graph))
@@ -167,7 +174,7 @@ class _Editor:
     graph: Graph
     kept: frozenset[str]
     idle: frozenset[str]
-    pending: frozenset[str]
+    waits: Waits
     prefix: str
     read: set[tuple[str, str | None]] = field(default_factory=set)
     awaited: set[str] = field(default_factory=set)
@@ -209,24 +216,25 @@ class _Editor:
     def _references(self, data: bytes, node: Node) -> Iterator[tuple[Span, bytes]]:
         waiting = list(_depends_on(node))
         for attribute in waiting:
-            yield from self._waiting(data, attribute)
+            yield from self._waiting(data, node, attribute)
         for address, reference, taken in node.targets:
             if self.foreign(address) and not any(_inside(reference, attribute) for attribute in waiting):
                 yield self._replaced(data, address, reference, taken)
 
-    def _waiting(self, data: bytes, attribute: Attribute) -> Iterator[tuple[Span, bytes]]:
-        """`depends_on` without other units; what is pending there is awaited by a resource that stands for it."""
-        left, foreign = list[bytes](), False
+    def _waiting(self, data: bytes, node: Node, attribute: Attribute) -> Iterator[tuple[Span, bytes]]:
+        """`depends_on` without other units; what is pending there, or behind what stays, has a resource that stands for it."""
+        left, edited = list[bytes](), False
         for reference in attribute.references:
             target = self.graph.configuration.root.target(reference)
-            if target is None or not self.foreign(target[0]):
+            foreign = target is not None and self.foreign(target[0])
+            if not foreign:
                 left.append(data[reference.start : reference.end])
-                continue
-            foreign = True
-            if target[0] in self.pending:
+            waits = target is not None and self.waits(node, target[0], reference)
+            if target is not None and waits:
                 self.awaited.add(target[0])
                 left.append(f"terraform_data.{self._pending(target[0])}".encode())
-        if foreign:
+            edited = edited or foreign or waits
+        if edited:
             yield attribute.value, b"[" + b", ".join(left) + _lines(data, attribute.value) + b"]"
 
     def _replaced(self, data: bytes, address: str, reference: Reference, taken: int) -> tuple[Span, bytes]:

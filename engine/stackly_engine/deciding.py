@@ -27,7 +27,10 @@ Hashes = Mapping[Place, str]
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How long a unit may be skipped: `data` for those whose data sources read the world, `unit` for any; None: forever."""
+    """How long a unit may be skipped: `data` for those whose data sources read the world, `unit` for any; None: forever.
+
+    `data` of nothing: those always run, whatever the clocks of those who read before said.
+    """
 
     now: datetime
     data: timedelta | None = None
@@ -131,10 +134,14 @@ def _own(facts: Facts, unit: str, record: Record) -> Iterator[Reason]:
 
 
 def _overdue(freshness: Freshness, static: Parts, record: Record) -> Iterator[Reason]:
-    if static.data and freshness.data is not None and freshness.now - record.read_at >= freshness.data:
+    if static.data and freshness.data is not None and _is_old(record.read_at, freshness.data, freshness.now):
         yield Reason(reasons.DATA, static.data[0])
     if freshness.unit is not None and freshness.now - record.applied_at >= freshness.unit:
         yield Reason(reasons.AGE, f"older than {freshness.unit}")
+
+
+def _is_old(read_at: datetime, limit: timedelta, now: datetime) -> bool:
+    return not limit or now - read_at >= limit
 
 
 def _not_recorded(graph: Graph, unit: str, record: Record) -> Iterator[Reason]:

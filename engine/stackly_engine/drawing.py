@@ -16,14 +16,21 @@ _STYLE = """\
 text { font: 12px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1c2430; dominant-baseline: central }
 .wave { fill: #6a7686 }
 .unit rect { fill: #f4f6f9; stroke: #8a97a8 }
-.run rect { fill: #dcebff; stroke: #2f6fd0 }
+.run rect, .changed rect { fill: #dcebff; stroke: #2f6fd0 }
+.applied rect { fill: #d9f2e0; stroke: #2c8a4b }
+.running rect { fill: #dcebff; stroke: #2f6fd0; stroke-width: 2.5 }
+.deferred rect { fill: #fff1d1; stroke: #b57b10; stroke-dasharray: 5 3 }
+.unchanged rect { fill: #ffffff }
+.skipped rect { stroke: #c9d0d9 }
 .skipped text { fill: #6a7686 }
-.failed rect { fill: #ffe0de; stroke: #c8342b }
+.failed rect, .canceled rect { fill: #ffe0de; stroke: #c8342b }
 path { fill: none; stroke: #aab4c2; stroke-width: 1.2 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e4e9f0 } .wave, .skipped text { fill: #97a3b4 } path { stroke: #566273 }
-  .unit rect { fill: #232a34; stroke: #6a7686 } .run rect { fill: #1b355c; stroke: #6aa1ef }
-  .failed rect { fill: #57211e; stroke: #e8746c }
+  .unit rect { fill: #232a34; stroke: #6a7686 } .run rect, .changed rect, .running rect { fill: #1b355c; stroke: #6aa1ef }
+  .applied rect { fill: #173d27; stroke: #5cbf7f } .deferred rect { fill: #4a3710; stroke: #dba63a }
+  .unchanged rect { fill: #171c23 } .skipped rect { stroke: #48525f }
+  .failed rect, .canceled rect { fill: #57211e; stroke: #e8746c }
 }
 """
 
@@ -48,8 +55,8 @@ def svg(
 ) -> str:
     """An SVG document. `upstream` has for every unit those that it needs; all of them are keys.
 
-    `about` are lines for a unit's tooltip, `looks` how it is drawn: "run", "skipped" or "failed". The same graph gives the
-    same bytes.
+    `about` are lines for a unit's tooltip, `looks` how it is drawn: "run", "changed", "unchanged", "running", "applied",
+    "skipped", "deferred", "failed" or "canceled". The same graph gives the same bytes.
     """
     columns = _columns(upstream)
     boxes = _placed(columns)

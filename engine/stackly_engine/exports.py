@@ -59,7 +59,7 @@ def attributes_of(graph: Graph, address: str) -> tuple[str | None, ...]:
     if not read or node.kind is Kind.EPHEMERAL:
         return ()
     named = sorted(name for name in read if name is not None)
-    if None in read or not _single(node) or not all(_declared(graph, node, name) for name in named):
+    if None in read or not single(node) or not all(_declared(graph, node, name) for name in named):
         return (None,)
     return tuple(name for name in named if not _ephemeral(graph, node, name))
 
@@ -184,7 +184,7 @@ def _said(address: str, name: str | None) -> str:
     return address if name is None else f"{address}.{name}"
 
 
-def _single(node: Node) -> bool:
+def single(node: Node) -> bool:
     """Whether the node is one object whatever happens: no count, no for_each, no `enabled` of OpenTofu."""
     lifecycle = [block for block in node.block.blocks if block.type == "lifecycle"]
     many = node.block.attributes.keys() & {"count", "for_each", "enabled"}

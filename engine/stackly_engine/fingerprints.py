@@ -14,7 +14,7 @@ from stackly_engine.parts import MISSING, SCHEMA_ID, Context, Parts, differences
 from stackly_engine.providers import ModuleProviders
 from stackly_engine.reading import How, Reading, Tree, reading
 from stackly_engine.records import Place
-from stackly_engine.source import Kind, Module, Node
+from stackly_engine.source import Kind, Module, Node, is_conditional
 from stackly_engine.syntax import Block, Span
 
 __all__ = [
@@ -59,6 +59,7 @@ class _Module:
         self.impure = impurities(nodes)
         self.data = worldly(nodes)
         self.reading = reading(nodes)
+        self.asks = any(map(is_conditional, nodes))
         self.providers = frozenset(address for address, _ in about.own) | _by_function(nodes, about)
 
 
@@ -226,6 +227,7 @@ class _Reader:
         handed = self._handed(needs) if needs.copied else frozenset()
         for address in needs.kept:
             read_here = needs.external | needs.copied if address in handed else needs.external
+            read_here -= self.graph.copies.get(address, frozenset())
             for read in self.graph.edges.reads[address]:
                 if read.use is Use.VALUE and read.target in read_here:
                     found.add((read.target, read.attribute))
@@ -246,10 +248,37 @@ class _Reader:
         return frozenset(found)
 
     def _waits(self, unit: str) -> tuple[str, ...]:
-        """The units that this one's depends_on reaches, through theirs; behind a module all that it comes to."""
-        reached = ordering.reachable(self._awaited, [unit]) - {unit}
-        modules = [one for one in reached if any(name.startswith("module.") for name in self.graph.units[one].members)]
-        return tuple(sorted(reached.union(*(self.graph.ancestors(one) for one in modules)) - {unit}))
+        """The units that this one's depends_on reaches, through theirs; behind a module, and for one, all that they come to."""
+        reached = ordering.reachable(self._awaited, [unit])
+        modules = reached if self._calls(unit) else [one for one in reached if self._calls(one)]
+        reached = reached.union(*(self.graph.ancestors(one) for one in modules), *self._unlisted(unit))
+        return tuple(sorted(reached - {unit}))
+
+    def _unlisted(self, unit: str) -> Iterator[frozenset[str]]:
+        """What data sources wait for without a depends_on: resources that they read, modules read whole, behind conditions."""
+        nodes = self.configuration.root.nodes
+        for member in self.graph.units[unit].members:
+            if nodes[member].kind is Kind.MODULE:
+                below = self._below.get(member.removeprefix("module."), ())
+                if any(self._module(key).asks for key in below):
+                    yield self.graph.ancestors(unit)
+            elif nodes[member].kind is Kind.DATA:
+                if is_conditional(nodes[member]):
+                    yield self.graph.ancestors(unit)
+                yield from self._read_by(member)
+
+    def _read_by(self, data: str) -> Iterator[frozenset[str]]:
+        nodes = self.configuration.root.nodes
+        for read in self.graph.edges.reads[data]:
+            target = nodes[read.target]
+            if read.use is Use.VALUE and target.kind is Kind.RESOURCE:
+                yield frozenset({self.graph.owner[read.target]})
+            whole = read.use is Use.VALUE and target.kind is Kind.MODULE and read.attribute is None
+            if whole and "depends_on" in target.block.attributes:
+                yield self.graph.ancestors(self.graph.owner[read.target])
+
+    def _calls(self, unit: str) -> bool:
+        return any(name.startswith("module.") for name in self.graph.units[unit].members)
 
 
 MISSING_FILE = "no file"

@@ -10,6 +10,7 @@ from stackly_engine.configuration import Configuration
 from stackly_engine.copying import copies_of, users_of
 from stackly_engine.edges import CLOSING, OUTPUTS, PASSING, Edges, Use, edges_of, named
 from stackly_engine.gathering import Gathering, Needs
+from stackly_engine.reference_tree import ReferenceTree, reference_tree
 from stackly_engine.source import REAL, Kind, Node
 from stackly_engine.units import Unit, units_of
 
@@ -62,8 +63,13 @@ class Graph:
 
     @cached_property
     def copies(self) -> Mapping[str, frozenset[str]]:
-        """Provider block → credential data sources that each batch with the block reads itself."""
+        """Node → credential data sources that each batch with the node reads itself."""
         return copies_of(self.edges)
+
+    @cached_property
+    def reference_tree(self) -> ReferenceTree:
+        """Terraform's own graph of the whole module tree; only asked for where somebody waits for what is going to change."""
+        return reference_tree(self.configuration)
 
     def owner_of(self, address: str) -> str | None:
         """The unit of any address, with indices and deeper ones, by its top-level part; None when nothing declares it."""
@@ -122,11 +128,12 @@ def build(configuration: Configuration) -> Graph:
     inside = _inside_checks(edges)
     if inside:
         upstream[OUTPUTS] |= upstream.keys() - ordering.reachable(ordering.inverted(upstream), [OUTPUTS]) - {OUTPUTS}
-    copying = users_of(edges, copies_of(edges))
+    copies = copies_of(edges)
+    copying = users_of(edges, copies)
     for name, users in copying.items():
         for unit in {_owner(owner, user) for user in users}:
             upstream[unit] |= frozenset(owner[needed] for needed in edges.direct[name]) - {unit}
-    exports = _exports(edges, owner, copying)
+    exports = _exports(edges, owner, copies, copying)
     direct = {address: needed for address, needed in edges.direct.items() if address != OUTPUTS}
     return Graph(configuration, units, upstream, {**inside, **owner}, exports, direct, edges)
 
@@ -148,14 +155,19 @@ def _inside_checks(edges: Edges) -> dict[str, str]:
 
 
 def _exports(
-    edges: Edges, owner: Mapping[str, str], copying: Mapping[str, frozenset[str]]
+    edges: Edges,
+    owner: Mapping[str, str],
+    copies: Mapping[str, frozenset[str]],
+    copying: Mapping[str, frozenset[str]],
 ) -> dict[str, frozenset[str | None]]:
-    """What is read across units; `copying` has the real nodes whose batches hold a copy of a data source."""
+    """What is read across units and not copied; `copying` has the real nodes whose batches hold a copy of a data source."""
     found: dict[str, set[str | None]] = {}
     all_readers = _readers(edges, owner, edges.users(), copying)
     by_value = _readers(edges, owner, edges.users(_VALUES), {}) if copying else {}
     for address, readers in all_readers.items():
         for read in edges.reads[address]:
+            if read.target in copies.get(address, ()):
+                continue
             units = by_value.get(address, frozenset()) if read.target in copying else readers
             if read.use is Use.VALUE and edges.is_real(read.target) and units - {owner[read.target]}:
                 found.setdefault(read.target, set()).add(read.attribute)

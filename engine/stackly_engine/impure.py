@@ -1,7 +1,7 @@
 """What a fingerprint cannot see: expressions and resources that act by the clock or by chance, and the real world."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from stackly_engine.source import Kind, Node
 from stackly_engine.syntax import Block
@@ -47,9 +47,15 @@ _IDENTITY = frozenset({
 })  # fmt: skip
 
 # Tokens that last minutes: they are read anew in each batch that needs them, never handed over, and no reason to run.
-CREDENTIALS = frozenset({
-    "aws_eks_cluster_auth", "google_client_config", "aws_ecr_authorization_token", "google_service_account_access_token",
-})  # fmt: skip
+# By type those attributes that are no token and last as long as what the data source is asked with: they are values.
+CREDENTIALS: Mapping[str, frozenset[str]] = {
+    "aws_eks_cluster_auth": frozenset({"id", "name"}),
+    "google_client_config": frozenset({"id", "project", "region", "zone"}),
+    "aws_ecr_authorization_token": frozenset({"id", "proxy_endpoint", "registry_id", "user_name"}),
+    "google_service_account_access_token": frozenset(
+        {"delegates", "id", "lifetime", "scopes", "target_service_account"}
+    ),
+}
 
 _UNEVALUATED = {
     Kind.MODULE: frozenset({"source", "version"}),
@@ -65,7 +71,7 @@ def impurities(nodes: Iterable[Node]) -> tuple[str, ...]:
 
 def worldly(nodes: Iterable[Node]) -> tuple[str, ...]:
     """Data sources that read the real world: no functions of their arguments or of the identity, no credentials; sorted."""
-    covered = _PURE | _IDENTITY | CREDENTIALS
+    covered = _PURE | _IDENTITY | CREDENTIALS.keys()
     return tuple(sorted({".".join(("data", *labels)) for labels in _data(nodes) if labels[0] not in covered}))
 
 

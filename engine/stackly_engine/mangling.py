@@ -1,5 +1,6 @@
 """The names that a cut root adds: one identifier per address, injective, never one of the user's."""
 
+import re
 from collections.abc import Iterable
 
 PREFIX = "stackly_up__"
@@ -14,6 +15,11 @@ def mangle(address: str) -> str:
     return "__".join(_part(part) for part in address.split("."))
 
 
+def unmangled(prefix: str, text: str) -> str:
+    """A text of Terraform about a cut root in the user's words: each generated name as the address that it stands for."""
+    return re.sub(rf"(?:\b(?:local|var|output|terraform_data)\.)?\b{prefix}([\w-]+)", _address, text)
+
+
 def prefix_for(names: Iterable[str]) -> str:
     """`stackly_up__`, or the first of `stackly_up1__`, `stackly_up2__`, … that begins none of the names."""
     taken = tuple(names)
@@ -22,6 +28,15 @@ def prefix_for(names: Iterable[str]) -> str:
         number += 1
         prefix = f"stackly_up{number}__"
     return prefix
+
+
+_STEPS = {"__": ".", "--": "-", "-_": "_"}
+
+
+def _address(found: re.Match[str]) -> str:
+    """A dash that escapes nothing begins a suffix: it is not the user's."""
+    body = re.split(r"(?<!-)-(?![-_])", found[1].replace("--", "\0"))[0].replace("\0", "--")
+    return re.sub("__|--|-_", lambda step: _STEPS[step[0]], body)
 
 
 def _part(part: str) -> str:

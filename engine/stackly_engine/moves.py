@@ -10,6 +10,7 @@ from stackly_engine.coupling import REMOVED
 from stackly_engine.exact import FormatError
 from stackly_engine.graph import Graph
 from stackly_engine.instances import Address, Segment
+from stackly_engine.slices import top_of
 from stackly_engine.source import Kind, Whole
 from stackly_engine.stranded import stranded
 
@@ -45,7 +46,7 @@ class Routes:
 def routes(graph: Graph, document: Mapping[str, Any]) -> Routes:
     """The routes of a state document through the graph of the code."""
     moves = _moves(graph)
-    ways = [_way(moves, address) for address in _occupied(document)]
+    ways = [_way(moves, address) for address in (_occupied(document) if moves else _tops(document))]
     used = frozenset(name for way in ways for name in way.used)
     slices = _vanished(graph, ways)
     blocks, unowned = _blocks(graph, moves, slices)
@@ -58,12 +59,15 @@ def replaced(graph: Graph, document: Mapping[str, Any], addresses: Iterable[str]
 
     An address names one instance, by the name that it has after the moves of the code. UnknownAddress else.
     """
+    given_names = tuple(addresses)
+    if not given_names:
+        return {}  # and no instance of a large state is looked at
     moves = _moves(graph)
     present = {
         final: graph.owner_of(final[0].name) for address in _occupied(document) for final in _way(moves, address).finals
     }
     found: dict[str, set[str]] = defaultdict(set)
-    for given in addresses:
+    for given in given_names:
         try:
             address = instances.parse(given)
         except FormatError:
@@ -124,6 +128,12 @@ def _moves(graph: Graph) -> list[_Move]:
 def _occupied(document: Mapping[str, Any]) -> Iterator[Address]:
     for resource in document.get("resources") or []:
         yield from instances.of_instances(resource)
+
+
+def _tops(document: Mapping[str, Any]) -> Iterator[Address]:
+    """Of what nothing moves the top-level addresses say all."""
+    found = {top_of(one): None for one in document.get("resources") or []}
+    return ((Segment(name),) for name in found)
 
 
 def _way(moves: Iterable[_Move], start: Address) -> _Way:

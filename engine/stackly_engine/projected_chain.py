@@ -19,7 +19,8 @@ REASON_CHARACTERS = 1000
 class PlannedUnit:
     """What was decided on a unit: `reasons` in words, the headline first; `batch` from 1, None when it was not planned.
 
-    `needs` are the units that it needs directly.
+    `needs` are the units that it needs directly, `inputs` what it reads of them, `outputs` what others read of it; neither
+    moves the digest.
     """
 
     unit: str
@@ -28,6 +29,8 @@ class PlannedUnit:
     batch: int | None = None
     deferred: bool = False
     needs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,7 @@ class ProjectedChain:
 
     @property
     def units(self) -> tuple[PlannedUnit, ...]:
-        return tuple(
-            PlannedUnit(
-                one["unit"], one["run"], tuple(one["reasons"]), one["batch"], one["deferred"], tuple(one["needs"])
-            )
-            for one in self.document["units"]
-        )
+        return tuple(map(_planned_unit, self.document["units"]))
 
     @property
     def batches(self) -> list[tuple[tuple[str, ...], ProjectedPlan]]:
@@ -152,6 +150,14 @@ def projected(data: bytes) -> ProjectedPlan | ProjectedChain:
     return ProjectedChain.from_bytes(data) if chain else ProjectedPlan.from_bytes(data)
 
 
+def _planned_unit(one: Mapping[str, Any]) -> PlannedUnit:
+    inputs, outputs = one.get("inputs", ()), one.get("outputs", ())  # an older worker knows of neither
+    return PlannedUnit(
+        one["unit"], one["run"], tuple(one["reasons"]), one["batch"], one["deferred"], tuple(one["needs"]),
+        tuple(inputs), tuple(outputs),
+    )  # fmt: skip
+
+
 def _unit(one: PlannedUnit) -> dict[str, Any]:
     return {
         "unit": one.unit,
@@ -160,6 +166,8 @@ def _unit(one: PlannedUnit) -> dict[str, Any]:
         "batch": one.batch,
         "deferred": one.deferred,
         "needs": sorted(one.needs),
+        "inputs": sorted(one.inputs),
+        "outputs": sorted(one.outputs),
     }
 
 

@@ -1,11 +1,12 @@
 """The same question as `coverage`, asked of what leaves the worker: a server that never sees a secret verifies its answer."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from stackly_engine.coverage import Finding, uncovered
 from stackly_engine.masking import SENSITIVE
 from stackly_engine.plans import ProjectedPlan
+from stackly_engine.projected_chain import ProjectedChain
 
 _Path = list[Any]
 _HASH = "\x00hash"
@@ -26,6 +27,12 @@ def uncovered_projected(approved: ProjectedPlan | None, new: ProjectedPlan) -> t
     now["resource_changes"] = [_filled(items.get(_place(item)), item) for item in now["resource_changes"]]
     found += uncovered(_plain(old), _plain(now) or {})
     return tuple(sorted(found, key=lambda item: (item.address, item.deposed, item.reason, list(map(str, item.path)))))
+
+
+def uncovered_in_chain(approved: ProjectedChain, units: Collection[str], new: ProjectedPlan) -> tuple[Finding, ...]:
+    """The same of a batch of an approved chain that was planned again; units that are no batch of it are covered by nothing."""
+    wanted = set(units)
+    return uncovered_projected(next((plan for names, plan in approved.batches if set(names) == wanted), None), new)
 
 
 def _plan(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stackly_engine.addresses import indexless
 from stackly_engine.configuration import ROOT, Configuration
 from stackly_engine.literals import word
 from stackly_engine.providers import ModuleProviders, Use, through
-from stackly_engine.source import Kind, Module, Node
+from stackly_engine.source import Kind, Module, Node, is_conditional
 from stackly_engine.syntax import Attribute, Block, Reference
 
 _RESOURCES = frozenset({Kind.RESOURCE, Kind.DATA, Kind.EPHEMERAL})
@@ -25,13 +25,15 @@ _NO_INPUTS = frozenset({"source", "version", "providers"})
 class ReferenceTree:
     """`edges` from each node to what it waits for; `managed` and `resources` (data and ephemeral ones too) by name.
 
-    `before_destroy` are the managed resources with `create_before_destroy = true` in their own code.
+    `before_destroy` are the managed resources with `create_before_destroy = true` in their own code, `conditional` the
+    data sources with conditions.
     """
 
     edges: Mapping[str, frozenset[str]]
     resources: frozenset[str]
     managed: frozenset[str]
     before_destroy: frozenset[str]
+    conditional: frozenset[str] = frozenset()
 
 
 def reference_tree(configuration: Configuration, *, imports: bool = True) -> ReferenceTree:
@@ -57,7 +59,16 @@ def reference_tree(configuration: Configuration, *, imports: bool = True) -> Ref
         frozenset(resources),
         frozenset(managed),
         frozenset(name for name in managed if _before_destroy(resources[name].block)),
+        frozenset(name for name, node in resources.items() if is_conditional(node)),
     )
+
+
+def node_of(address: str, reference: Reference) -> str:
+    """The node that a reference to a node of its own module leads to: of a called module one output, or all that is in it."""
+    if not address.startswith("module."):
+        return address
+    behind = "(close)" if reference.output is None else f"output.{reference.output}"
+    return f"{address}.{behind}"
 
 
 def prefix_of(key: str) -> str:
@@ -117,10 +128,7 @@ class _Scope:
         return {self._target(*found, reference) for reference in references if (found := self.module.target(reference))}
 
     def _target(self, address: str, _taken: int, reference: Reference) -> str:
-        if not address.startswith("module."):
-            return self.prefix + address
-        behind = "(close)" if reference.output is None else f"output.{reference.output}"
-        return f"{self.prefix}{address}.{behind}"
+        return self.prefix + node_of(address, reference)
 
     def _waits(self, node: Node) -> set[str]:
         found = {self._target(address, taken, reference) for address, reference, taken in node.targets}

@@ -176,17 +176,28 @@ def slice_bytes(resources: list[dict[str, Any]]) -> bytes:
 
 def document_bytes(state: Mapping[str, Any]) -> bytes:
     """A state document as bytes, laid out for people: one resource a line."""
-    head = {key: value for key, value in state.items() if key != "resources"}
-    return _document(head, [exact.dumps(resource) for resource in state.get("resources") or []])
+    return document_of(state, [exact.dumps(resource) for resource in state.get("resources") or []])
+
+
+def document_of(state: Mapping[str, Any], lines: list[bytes]) -> bytes:
+    """The same where the bytes of each resource are known already."""
+    return _document({key: value for key, value in state.items() if key != "resources"}, lines)
+
+
+def lines_of(document: bytes) -> list[bytes]:
+    """The bytes of each resource in what `document_bytes` wrote; of no other document."""
+    begin, end = document.find(b'\n  "resources": ['), document.find(b"\n  ]", document.find(b'\n  "resources": ['))
+    lines = document[begin:end].split(b"\n    ")[1:]
+    return [line.removesuffix(b",") for line in lines]
 
 
 def sensitive_values(document: bytes) -> set[str]:
-    """The text of every value that the state marks as sensitive: output values and attributes by their paths."""
-    return secrets_of(parse(document))
+    """As `sensitive_in`, of the bytes of a document."""
+    return sensitive_in(parse(document))
 
 
-def secrets_of(state: Mapping[str, Any]) -> set[str]:
-    """As `sensitive_values`, of a document that was read before."""
+def sensitive_in(state: Mapping[str, Any]) -> set[str]:
+    """The text of every value that a state (of `parse`) marks as sensitive: output values and attributes by their paths."""
     found: set[str] = set()
     for output in (state.get("outputs") or {}).values():
         if output.get("sensitive"):

@@ -145,9 +145,13 @@ def _for_tofu(name: str) -> str:
     return name.removesuffix(".tf.json") + ".tofu.json" if name.endswith(".json") else name.removesuffix("tf") + "tofu"
 
 
-def _about_file(name: str) -> Iterator[Whole]:
+def _overrides(name: str) -> bool:
     stem = name.removesuffix(".json").removesuffix(".tf").removesuffix(".tofu")
-    if stem == "override" or stem.endswith("_override"):
+    return stem == "override" or stem.endswith("_override")
+
+
+def _about_file(name: str) -> Iterator[Whole]:
+    if _overrides(name):
         yield Whole("override-files", f"{name} overrides blocks of other files", name)
 
 
@@ -165,7 +169,7 @@ def _nodes(files: Iterable[ParsedFile]) -> tuple[dict[str, Node], list[Whole]]:
                 whole.append(problem)
                 continue
             for node in _declared(block):
-                if node.address in nodes:
+                if node.address in nodes and not _overrides(file.name):
                     whole.append(_invalid(file, node.span, f"{node.address} is declared twice"))
                 nodes[node.address] = node
     return nodes, whole
@@ -237,3 +241,9 @@ def _linked(module: Module, node: Node) -> Node:
         if (target := module.target(reference)) is not None
     )
     return replace(node, targets=targets)
+
+
+def is_conditional(node: Node) -> bool:
+    """Whether it is a data source with conditions: Terraform then reads it after all that it comes to is applied."""
+    inner = (block.blocks for block in node.block.blocks if block.type == "lifecycle") if node.kind is Kind.DATA else ()
+    return any(one.type in {"precondition", "postcondition"} for found in inner for one in found)

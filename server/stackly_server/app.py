@@ -56,6 +56,9 @@ from stackly_server.outside.temporal import Temporal
 from stackly_server.policies.rpc import PolicyServicer
 from stackly_server.relay import Handler, Relay
 from stackly_server.runs.activities import RunActivities
+from stackly_server.runs.artifacts import ArtifactService
+from stackly_server.runs.audit_sweep import AuditSweep
+from stackly_server.runs.covering import CoverService
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.helping import HelpService
@@ -63,7 +66,9 @@ from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
 from stackly_server.runs.settling import SERVE, SettleService
+from stackly_server.runs.unit_progress import UnitProgressService
 from stackly_server.runs.unit_records import UnitRecordService
+from stackly_server.runs.views import RunViews
 from stackly_server.runs.workflow import ApplyWorkflow, PlanWorkflow
 from stackly_server.stacks.rpc import StackServicer
 from stackly_server.states.asking import StateRequests
@@ -140,12 +145,16 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
     helping = HelpService(
         on.database, on.hub, on.keys, into.blobs, into.workers, into.progress, into.batches
     )  # fmt: skip
+    artifacts = ArtifactService(on.database, on.keys, into.blobs, into.batches)
+    covering = CoverService(on.database, on.keys, into.blobs, into.batches, into.progress)
+    views = RunViews(on.database, into.runs, into.stacks, into.workers)
+    progress = UnitProgressService(on.database, into.batches)
     stacks = _together(
         StackServicer(into.stacks, into.registry, on.pages), StackSourceServicer(codes), StackRunsServicer(into.runs)
     )
     return [
         Mount(_service(stacks_service_pb2, "StackService"), stacks),
-        Mount(_service(runs_service_pb2, "RunService"), RunServicer(into.runs, into.logs, on.hub, on.pages)),
+        Mount(_service(runs_service_pb2, "RunService"), RunServicer(into.runs, views, into.logs, on.hub, on.pages)),
         Mount(_service(states_service_pb2, "StateService"), StateServicer(states, on.pages)),
         Mount(_service(policies_service_pb2, "PolicyService"), PolicyServicer(into.policies, on.pages)),
         Mount(
@@ -157,7 +166,10 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
             CodecServicer(PayloadService(on.database, NamespaceCodec(on.keys))),
         ),
         Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
-        Mount(_service(runner_service_pb2, "RunnerService"), RunnerServicer(into.batches, fetching, records, helping)),
+        Mount(
+            _service(runner_service_pb2, "RunnerService"),
+            RunnerServicer(into.batches, fetching, records, artifacts, progress, covering, helping),
+        ),
     ]
 
 
@@ -205,6 +217,7 @@ async def orchestrating(settings: Settings) -> None:
 
 def _sweeps(on: Ground, into: Rooms, homes: AllNamespaces, settling: SettleService) -> list[Sweep]:
     workers = WorkerSweeps(on.database)
+    audits = AuditSweep(on.database, into.stacks, into.runs, on.clock)
     return [
         *ledger_sweeps(on.database, homes.accounts),
         Sweep("workers.silent", on.settings.lease_seconds / 9, in_each_account(homes.accounts, workers.silent)),
@@ -212,6 +225,7 @@ def _sweeps(on: Ground, into: Rooms, homes: AllNamespaces, settling: SettleServi
         Sweep("runs.expire", 30.0, in_each_account(homes.accounts, settling.expire)),
         Sweep("runs.advance", 15.0, in_each_account(homes.accounts, settling.advance)),
         Sweep("runs.rejudge", 15.0, in_each_account(homes.accounts, settling.rejudge)),
+        Sweep("engine.audits", 300.0, in_each_account(homes.accounts, audits.due)),
         Sweep("logs.ended", 60.0, in_each_account(homes.accounts, into.logs.move_ended)),
     ]
 

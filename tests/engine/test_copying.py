@@ -125,12 +125,13 @@ def test_a_token_that_another_one_is_read_with_is_copied_too() -> None:
 
 @pytest.mark.parametrize(("inside", "together"), [('provider "kubernetes" { token = var.token }\n', True), ("", False)])
 def test_a_token_for_a_module_with_its_own_provider_is_read_with_it(inside: str, together: bool) -> None:
-    """Handed over it would be recorded, and old the next time that only the module runs."""
+    """Handed over it would be recorded, and old the next time that only the module runs; as a value it is copied."""
     root = 'data "aws_eks_cluster_auth" "t" { name = "c" }\nlocals { t = data.aws_eks_cluster_auth.t.token }\n'
     root += 'module "app" {\n  source = "./app"\n  token  = local.t\n}\n'
     graph = graph_of(root, app=inside + 'variable "token" {}\nresource "kubernetes_x" "y" {}\n')
     assert (graph.owner[TOKEN] == graph.owner["module.app"]) is together
-    assert (TOKEN in graph.exports) is not together
+    assert graph.needs(["module.app"]).copied == (frozenset() if together else {TOKEN})
+    assert not graph.exports
 
 
 @pytest.mark.parametrize("read", ["module.eks.token", "local.token", "module.eks.inner", "module.eks"])
@@ -153,3 +154,42 @@ def test_a_token_that_a_module_makes_is_read_with_those_who_need_it(read: str) -
     assert graph.units["module.by_name"].members == ("module.by_name",)
     only_name = graph_of(code.replace(f"token = {read} }}", "token = module.eks.name }"), **modules)
     assert only_name.units["module.app"].members == ("module.app",)
+
+
+@pytest.mark.parametrize(
+    ("meta", "read"),
+    [
+        ("", "data.aws_eks_cluster_auth.t.token"),
+        ("", "data.aws_eks_cluster_auth.t"),
+        ("count = 1", "data.aws_eks_cluster_auth.t[0].token"),
+        ("count = 1", "data.aws_eks_cluster_auth.t[0].name"),
+        ('for_each = toset(["x"])', "values(data.aws_eks_cluster_auth.t)[*].token"),
+    ],
+)
+def test_a_token_that_is_read_as_a_value_is_copied_too(meta: str, read: str) -> None:
+    """▲ Recorded it would be a secret that is out of date; what may be there several times is recorded whole."""
+    graph = graph_of(
+        f'data "aws_eks_cluster_auth" "t" {{\n  name = module.eks.name\n  {meta}\n}}\nlocals {{\n  t = {read}\n}}\n'
+        'provider "kubernetes" { token = local.t }\nmodule "eks" { source = "./eks" }\nmodule "app" { source = "./app" }\n'
+        'module "plain" {\n  source = "./plain"\n  in = local.t\n}\noutput "t" { value = local.t }\n',
+        eks=MODULES["eks"], app=MODULES["app"], plain='variable "in" {}\n',
+    )  # fmt: skip
+    assert graph.exports == {"module.eks": {"name"}}
+    for unit in ("module.app", "module.plain", "outputs"):
+        assert graph.needs([unit]).copied == {TOKEN}
+        assert graph.needs([unit]).external == {"module.eks"}
+        assert "module.eks" in graph.upstream[unit]
+    trees: dict[str, dict[str, str]] = {name: {} for name in (".", "eks", "app", "plain")}
+    assert all_parts(graph, Context("v", "e", "s", trees=trees))["module.plain"].inputs == (("module.eks", "name"),)
+
+
+@pytest.mark.parametrize(("inside", "together"), [("access_token", True), ("project", False)])
+def test_a_token_that_a_module_hands_to_another_is_read_with_it(inside: str, together: bool) -> None:
+    graph = graph_of(
+        'module "made" { source = "./made" }\nmodule "app" {\n  source = "./app"\n  in = module.made.out\n}\n'
+        'output "out" { value = module.made.out }\n',
+        made=f'data "google_client_config" "c" {{}}\noutput "out" {{ value = data.google_client_config.c.{inside} }}\n',
+        app='variable "in" {}\n',
+    )
+    assert (graph.owner["module.app"] == graph.owner["module.made"]) is together
+    assert graph.units["outputs"].members == ()

@@ -12,7 +12,8 @@ from stackly_engine import exact, exports
 from stackly_engine.cutting import CutError, cut, cut_removed, edited
 from stackly_engine.exports import UNKNOWN, Export, Recorded
 from stackly_engine.graph import Graph
-from stackly_engine.syntax import Span
+from stackly_engine.source import Node
+from stackly_engine.syntax import Reference, Span
 from terraform_roots import VARIABLES, Place, graph_of, modules_json
 
 GIVING = """variable "in" {
@@ -154,6 +155,10 @@ def test_blocks_of_others_become_as_many_newlines_whatever_the_line_ends() -> No
     assert made.files["main.tf"] == ("\ufeff\n\n\r\n" + kept).encode()
 
 
+def on_a(_: Node, address: str, __: Reference) -> bool:
+    return address == "module.a"
+
+
 def test_a_list_of_what_a_module_waits_for_keeps_what_is_here_and_what_is_pending(tmp_path: Path) -> None:
     main = """module "a" {
   source = "./m"
@@ -183,11 +188,11 @@ check "health" {
 """
     root = {"main.tf": main, "m/main.tf": GIVING}
     graph = graph_of(root)
-    made = cut(graph, {"module.c", "module.d"}, all_unknown(graph), pending=frozenset({"module.a"}))
+    made = cut(graph, {"module.c", "module.d"}, all_unknown(graph), pending=on_a)
     assert b"depends_on = [terraform_data.stackly_up__module__a-pending, module.c\n\n\n\n]" in made.files["main.tf"]
     assert made.preview
     Place(tmp_path / "d").cut(root, made).plan(VARIABLES)
-    outputs = cut(graph, {"outputs"}, {}, pending=frozenset({"module.a"})).files["main.tf"]
+    outputs = cut(graph, {"outputs"}, {}, pending=on_a).files["main.tf"]
     assert b"depends_on = [terraform_data.stackly_up__module__a-pending]" in outputs
     real = cut(graph, {"outputs"}, {})
     assert b"depends_on = []" in real.files["main.tf"]
@@ -210,9 +215,7 @@ module "b" {
     root = {"main.tf": main, "m/main.tf": GIVING, "r/main.tf": reading}
     graph, other = graph_of(root), {"other.tfstate": '{"version":4,"outputs":{"o":{"value":1,"type":"number"}}}'}
     whole = Place(tmp_path / "whole").write({**root, **other, ".terraform/modules/modules.json": modules_json(root)})
-    waits = (
-        Place(tmp_path / "waits").write(other).cut(root, cut(graph, {"module.b"}, {}, pending=frozenset({"module.a"})))
-    )
+    waits = Place(tmp_path / "waits").write(other).cut(root, cut(graph, {"module.b"}, {}, pending=on_a))
     reads = Place(tmp_path / "reads").write(other).cut(root, cut(graph, {"module.b"}, {}))
     for place in (whole, waits, reads):
         place.plan()

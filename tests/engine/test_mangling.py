@@ -25,6 +25,14 @@ def test_a_name_can_be_read_back(address: str) -> None:
     assert "".join(steps.get(piece, piece) for piece in found) == address
 
 
+@given(
+    ADDRESSES, st.sampled_from(["local.", "var.", "output.", "terraform_data.", ""]), st.sampled_from(["", "-pending"])
+)
+def test_a_text_is_told_in_the_words_of_the_user(address: str, kind: str, suffix: str) -> None:
+    text = f"{kind}{mangling.name(mangling.PREFIX, address)}{suffix} is a number, local.other_{mangling.PREFIX} is not"
+    assert mangling.unmangled(mangling.PREFIX, text) == f"{address} is a number, local.other_{mangling.PREFIX} is not"
+
+
 @given(ADDRESSES, ADDRESSES)
 def test_suffixes_are_free(one: str, other: str) -> None:
     assert f"{mangling.mangle(one)}-pending" != mangling.mangle(other)

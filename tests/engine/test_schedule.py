@@ -154,6 +154,9 @@ def test_data_sources_are_read_again_when_their_time_is_over() -> None:
     assert shown(Planning(due)) == {"a": "unchanged", "b": "data: data.aws_ami.x"}
     early = replace(facts, freshness=Freshness(NOW, data=timedelta(days=31)))
     assert Planning(early).done
+    ahead = with_record(facts, "b", replace(facts.records["b"], read_at=NOW + timedelta(hours=1)))  # by another's clock
+    each = replace(ahead, freshness=Freshness(NOW, data=timedelta(0)))
+    assert shown(Planning(each)) == {"a": "unchanged", "b": "data: data.aws_ami.x"}
     old = replace(facts, freshness=Freshness(NOW, unit=timedelta(days=7)))
     assert Planning(old).definite() == {"a", "b", "c"}
 

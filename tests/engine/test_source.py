@@ -215,6 +215,9 @@ def test_why_a_root_runs_whole(text: str, code: str, detail: str, line: int) -> 
 def test_files_that_override(name: str) -> None:
     text = b"{}" if name.endswith(".json") else b""
     assert [reason.code for reason in read_module({name: text}, Product.TOFU).whole] == ["override-files"]
+    twice = {name: b'resource "t" "n" {}\n', "main.tf": b'resource "t" "n" {}\n'}
+    if not name.endswith(".json"):  # what it overrides is not declared twice
+        assert [reason.code for reason in read_module(twice, Product.TOFU).whole] == ["override-files"]
 
 
 _NAMES = ["a.tf", "b.tf", "b.tofu", "c.tf.json", "c.tofu.json", "d.tofu", ".e.tf", "f.tf~", "#g.tf", "#h.tf#", "README.md",

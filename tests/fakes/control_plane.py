@@ -7,15 +7,20 @@ from dataclasses import dataclass, field, replace
 from stackly_engine import deltas, outlines, slices
 from stackly_engine.deltas import Delta
 from stackly_engine.outlines import Outline
+from stackly_engine.plans import ProjectedPlan
+from stackly_engine.projected_chain import ProjectedChain
+from stackly_engine.projected_coverage import uncovered_in_chain
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
+    NotCoveredError,
     Outcome,
     PlaneRefusedError,
     PlaneUnavailableError,
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitReport,
     UnitRow,
 )
 from stackly_worker.runner.statewatch import StateVersion, whole
@@ -49,7 +54,13 @@ class MemoryPlane:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     grew: asyncio.Event = field(default_factory=asyncio.Event)
     sources: int = 0
+    artifact: bytes = b""
     records: dict[str, UnitRow] = field(default_factory=dict)
+    reports: list[UnitReport] = field(default_factory=list)
+    verified: list[tuple[str, ...]] = field(
+        default_factory=list
+    )  # batches whose plan, made again, was held to the approved one
+    refuse_plans: bool = False
 
     @property
     def text(self) -> str:
@@ -74,6 +85,16 @@ class MemoryPlane:
         assert manifest.serial == serial
         self.read += units
         return {unit: parts[unit] for unit in units}
+
+    async def get_artifact(self) -> bytes:
+        await self._answer()
+        return self.artifact
+
+    async def keep_artifact(self, data: bytes) -> None:
+        await self._answer()
+        if self.artifact not in {b"", data}:
+            raise PlaneRefusedError("CONCURRENT_CHANGE")
+        self.artifact = data
 
     async def get_plan(self) -> bytes:
         await self._answer()
@@ -121,15 +142,25 @@ class MemoryPlane:
         return tuple(row for _, row in sorted(self.records.items()))
 
     async def write_records(self, rows: Sequence[UnitRow]) -> None:
-        """As the server: only into rows that `start_apply` cleared, one generation on; the same again is no news."""
+        """As the server: only into rows that `start_apply` cleared, one generation on; the same again is no news.
+
+        Before any apply began, as after a plan that has nothing to do: over any row, two generations on.
+        """
         await self._answer()
         for row in rows:
             known = self.records.get(row.unit)
             if known == row:
                 continue
-            if known is None or known.record or known.generation + 1 != row.generation or not row.record:
+            before = known.generation if known is not None else 0
+            cleared = bool(self.nonces) and known is not None and not known.record and before + 1 == row.generation
+            over = not self.nonces and before + 2 == row.generation
+            if not row.record or not (cleared or over):
                 raise PlaneRefusedError("CONCURRENT_CHANGE")
             self.records[row.unit] = row
+
+    async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        await self._answer()
+        self.reports.extend(reports)
 
     async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         if self.nonces and self.nonces[-1] != nonce:
@@ -139,6 +170,15 @@ class MemoryPlane:
         self.nonces.append(nonce)
         await self._answer()
         return self.grant
+
+    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+        await self._answer()
+        assert self.plan is not None
+        approved = ProjectedChain.from_bytes(self.plan.projected)
+        self.verified.append(tuple(units))
+        findings = uncovered_in_chain(approved, units, ProjectedPlan.from_bytes(projected))
+        if findings or self.refuse_plans:
+            raise NotCoveredError("; ".join(f"{one.address}: {one.reason}" for one in findings))
 
     async def renew(self) -> Renewal:
         await self.news.wait()

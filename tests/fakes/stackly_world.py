@@ -56,6 +56,9 @@ class FakeStackly(FakeTokens):
         self.cut_logs_after: list[int] = []
         self.page_size = 2
         self.hold_plans = False
+        self.graph = runs_pb2.ExecutionGraph(commit="c0ffee" * 6)
+        self.steps = [runs_pb2.RunStep(name="plan-1-b1", status=runs_pb2.RUN_STEP_STATUS_SUCCEEDED)]
+        self.rounds = 0  # applies that leave something to be planned again
 
     # Runs
 
@@ -102,7 +105,7 @@ class FakeStackly(FakeTokens):
             run.error.terraform_errors.add(summary="Missing name", path="main.tf", line=3)
             return self._become(run, runs_pb2.RUN_STATUS_FAILED, runs_pb2.RUN_OUTCOME_FAILED)
         run.plan_number, run.plan_digest = 1, "digest-1"
-        if stack == "pure" or run.type == runs_pb2.RUN_TYPE_PLAN_ONLY:
+        if stack == "pure" or run.type in {runs_pb2.RUN_TYPE_PLAN_ONLY, runs_pb2.RUN_TYPE_AUDIT}:
             return self._become(run, runs_pb2.RUN_STATUS_PLANNED_AND_FINISHED, runs_pb2.RUN_OUTCOME_SUCCEEDED)
         run.plan_summary.add = 1
         if stack == "auto" or run.auto_apply:
@@ -113,6 +116,17 @@ class FakeStackly(FakeTokens):
     def _apply(self, run: runs_pb2.Run) -> None:
         run.ClearField("waiting_on")
         self._become(run, runs_pb2.RUN_STATUS_APPLYING, log=APPLIED)
+        if self.rounds:
+            self.rounds -= 1
+            run.left_units.add(unit="module.b", cause=runs_pb2.LEFT_CAUSE_DEFERRED, detail="can only be planned now.")
+            run.left_count = 2
+            self._become(run, runs_pb2.RUN_STATUS_PARTIALLY_APPLIED)
+            run.plan_number, run.plan_digest = 2, "digest-2"
+            run.waiting_on.approvals.add(count=1)
+            self._become(run, runs_pb2.RUN_STATUS_AWAITING_APPROVAL)
+            return
+        run.ClearField("left_units")
+        run.left_count = 0
         self._become(run, runs_pb2.RUN_STATUS_APPLIED, runs_pb2.RUN_OUTCOME_SUCCEEDED)
 
     def get_run(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -164,6 +178,14 @@ class FakeStackly(FakeTokens):
             raise Refused(grpc.StatusCode.NOT_FOUND, "PLAN_NOT_READY", "There is no plan yet.")
         plan = runs_pb2.Plan(name=request.name, number=1, digest=run.plan_digest, summary=run.plan_summary)
         plan.output_changes.add(output="greeting", action="create", after_json='"hello"')
+        if run.type == runs_pb2.RUN_TYPE_AUDIT:
+            plan.audit.CopyFrom(runs_pb2.Audit(result=runs_pb2.AUDIT_RESULT_UNSOUND, audited_units=3))
+            plan.audit.findings.add(
+                unit="module.app",
+                address="module.app.t.x",
+                verdict=runs_pb2.AUDIT_VERDICT_UNSOUND,
+                detail="it would update",
+            )
         return runs_service_pb2.GetPlanResponse(plan=plan)
 
     def list_resource_changes(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -173,6 +195,23 @@ class FakeStackly(FakeTokens):
         change.attributes.add(path="length", after_json="2")
         change.attributes.add(path="key", after_json='"(sensitive)"', sensitive=True)
         return response
+
+    def get_execution_graph(self, request: Any, context: grpc.ServicerContext) -> Any:
+        stack, _, run_id = request.name.removesuffix("/graph").partition("/runs/")
+        self._stack(stack)
+        planned = [name for name, run in self.runs.items() if name.startswith(f"{stack}/runs/") and run.plan_number]
+        if run_id == "latest" and not planned:
+            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, "PLAN_NOT_READY", "No run has a plan yet.")
+        run = self._run(planned[-1] if run_id == "latest" else f"{stack}/runs/{run_id}")
+        graph = runs_pb2.ExecutionGraph()
+        graph.CopyFrom(self.graph)
+        graph.name, graph.run, graph.run_status = f"{run.name}/graph", run.name, run.status
+        svg = '<svg xmlns="http://www.w3.org/2000/svg"/>' if request.draw else ""
+        return runs_service_pb2.GetExecutionGraphResponse(graph=graph, svg=svg)
+
+    def list_run_steps(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._run(request.parent)
+        return runs_service_pb2.ListRunStepsResponse(run_steps=self.steps)
 
     def tail_run_logs(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         run = self._run(request.name)

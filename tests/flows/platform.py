@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from flows import start
 from flows.repository import FlowRepository
 from stackly_sdk import AsyncStackly
-from stackly_server.dev import kernel
+from stackly_server.dev import kernel, launch
+from stackly_server.dev.process import Identity
 from waiting import until
 
 ACCOUNT = "dev"
@@ -128,8 +130,13 @@ class Platform:
         await until(lambda: self._said().rpartition(f"{part} died")[2].count(said), AGAIN_SECONDS)
         return time.monotonic() - began
 
-    async def join(self, client: AsyncStackly, **settings: str) -> "subprocess.Popen[bytes]":
-        """One more worker, with settings such as LABELS='{"zone": "eu"}'; stopped with the platform at the latest."""
+    async def join(
+        self, client: AsyncStackly, passed: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> "subprocess.Popen[bytes]":
+        """One more worker, with settings such as LABELS='{"zone": "eu"}'; stopped with the platform at the latest.
+
+        `passed` are variables of its environment that Terraform gets.
+        """
         home = self.home / self.name("worker")
         home.mkdir()
         join_file = home / "join.json"
@@ -139,9 +146,12 @@ class Platform:
             "HOME": str(home),
             "JOIN_TOKEN_FILE": str(join_file),
             "READY_FILE": str(home / "ready"),
+            "PASS_ENVIRONMENT": json.dumps(sorted(passed)),
             **settings,
         }
-        environment = {"PATH": os.environ["PATH"]} | {f"STACKLY_WORKER_{name}": text for name, text in given.items()}
+        environment = {"PATH": os.environ["PATH"], **passed} | {
+            f"STACKLY_WORKER_{name}": text for name, text in given.items()
+        }
         process = _spawned([sys.executable, "-m", "stackly_worker", "run"], environment, home / "agent.log")
         self._workers.append(process)
         await until((home / "ready").exists, 60)
@@ -199,9 +209,16 @@ def _start(home: Path, serve_settings: Mapping[str, str]) -> "subprocess.Popen[b
 
 
 def _spawned(argv: list[str], environment: Mapping[str, str], output: Path) -> "subprocess.Popen[bytes]":
+    """Ends with the tests, also when they are killed: the programs of the platform end with it in their turn."""
+    shim = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGTERM))]
     with output.open("ab") as log:
         return subprocess.Popen(
-            argv, env=dict(environment), cwd=output.parent, stdout=log, stderr=log, start_new_session=True
+            [*shim, Identity.OURS.value, *argv],
+            env=dict(environment),
+            cwd=output.parent,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
 

@@ -28,6 +28,11 @@ class Two:
     second: "subprocess.Popen[bytes]"
     homes: tuple[Path, Path]
 
+    def folder(self, run: AsyncRun, batch: str) -> Path | None:
+        """Where a batch of an apply is, or was, carried out."""
+        found = [path for home in self.homes for path in home.glob(f"batches/{run.raw.uid}-1-apply-{batch}/e*")]
+        return found[0] if found else None
+
     def runner(self, run: AsyncRun, batch: str) -> int:
         """The process that carries a batch out; 0 while there is none."""
         folder = self.folder(run, batch)
@@ -47,18 +52,15 @@ class Two:
             dead, _ = self.platform.kill("worker")
             await self.platform.again("worker", dead)
             return
-        environment = _environment(self.second.pid)
-        self.second.kill()
-        await asyncio.to_thread(self.second.wait)
-        with (self.homes[1] / "agent.log").open("ab") as log:
-            self.second = subprocess.Popen(
-                self.second.args, env=environment, stdout=log, stderr=log, start_new_session=True
-            )
+        self.second = await asyncio.to_thread(_replaced, self.second, self.homes[1] / "agent.log")
 
-    def folder(self, run: AsyncRun, batch: str) -> Path | None:
-        """Where a batch of an apply is, or was, carried out."""
-        found = [path for home in self.homes for path in home.glob(f"batches/{run.raw.uid}-1-apply-{batch}/e*")]
-        return found[0] if found else None
+
+def _replaced(agent: "subprocess.Popen[bytes]", output: Path) -> "subprocess.Popen[bytes]":
+    environment = _environment(agent.pid)
+    agent.kill()
+    agent.wait()
+    with output.open("ab") as log:
+        return subprocess.Popen(agent.args, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def _environment(pid: int) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Counts what the oracle has reached, and prints it."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import pytest
 
 from oracle.harness import Report
 from oracle.worlds import TOOL
+from stackly_engine.source import Product
 
 Tell = Callable[[Report], None]
 
@@ -32,3 +34,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counted:
         told = ", ".join(f"{number} {name}" for name, number in counted.items())
         terminalreporter.write_line(f"oracle with {TOOL.product.value} {TOOL.version}: {told}")
+        if TOOL.product is Product.TERRAFORM and shutil.which("tofu") is None:
+            terminalreporter.write_line("oracle: no tofu on PATH, so nothing was held against OpenTofu")

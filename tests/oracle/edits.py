@@ -10,9 +10,8 @@ _BLOCK = re.compile(r'^(\w+) (?:"(\w+)" )?(?:"(\w+)" )?\{\n.*?^\}$', re.MULTILIN
 _COUNT = re.compile(r"count = length\(\[(.*), 2(, 2)?\]\)")
 
 
-def edits(seed: int, files: Files, steps: int) -> Iterator[Files]:
+def edits(random: Random, files: Files, steps: int) -> Iterator[Files]:
     """The root after each of so many edits; an edit that does not fit the root is left out."""
-    random = Random(f"edits {seed}")
     for number in range(steps):
         chosen = random.choice(_EDITS)
         files = chosen(random, files, number) or files

@@ -1,13 +1,14 @@
 """Hold the engine against Terraform on one case; what differs comes out as lines."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oracle import comparing, ordering
 from oracle.cases import Case, Step
+from oracle.mutations import Mutation
 from oracle.worlds import BATCHES, TOOL, Ran, World, run_units, run_whole, world
 from stackly_engine.command.inspection import Options
 
@@ -23,6 +24,7 @@ class Report:
     """What came of a case. `later`: states that were the same only after a second whole apply (engine-facts §2).
 
     `wrong`: plain Terraform does not do what the case says, or refuses the root: it is held up to there.
+    `found` has for each planted bug, by its rule, whether anything differed because of it.
     """
 
     name: str
@@ -30,32 +32,50 @@ class Report:
     runs: list[Ran] = field(default_factory=list)
     later: int = 0
     wrong: str = ""
+    found: dict[str, bool] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
-        return not self.differences and not self.wrong
+        return not self.differences and not self.wrong and all(self.found.values())
 
     def figures(self) -> dict[str, int]:
         """What this case adds to the oracle's summary."""
         return {
             "roots": 1, "runs by units": len(self.runs), "batches": sum(ran.batches for ran in self.runs),
-            "units skipped": sum(ran.skipped for ran in self.runs),
+            "units skipped": sum(ran.skipped for ran in self.runs), "cuts whose bytes were held": sum(ran.cuts for ran in self.runs),
             "states the same after a second whole apply": self.later, "roots refused by Terraform": bool(self.wrong),
+            "mutations": len(self.found), "mutations found": sum(self.found.values()),
             "differences": len(self.differences),
         }  # fmt: skip
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.name}: {len(self.differences)} differences", *self.differences, self.wrong])
+        missed = [f"mutation not found: {rule}" for rule, found in self.found.items() if not found]
+        return "\n".join([f"{self.name}: {len(self.differences)} differences", *self.differences, *missed, self.wrong])
 
 
-def hold(case: Case, folder: Path, *modes: str) -> Report:
-    """Run a case whole and in each mode (all of MODES when none is named) and compare after each step."""
-    report = Report(case.name)
+@dataclass(frozen=True)
+class _Rival:
+    """One engine that is held against the whole runs of a case; a planted bug makes a bad one of it."""
+
+    mode: str
+    world: World
+    bug: Mutation | None = None
+
+
+def hold(case: Case, folder: Path, *modes: str, bugs: Collection[Mutation] = ()) -> Report:
+    """Run a case whole and in each mode (apart and in batches when none is named) and compare after each step.
+
+    An engine with a bug runs beside them until something differs.
+    """
+    report = Report(case.name, found={bug.rule: False for bug in bugs})
     with ExitStack() as stack:
-        whole = stack.enter_context(world(folder / "whole", cloud=case.cloud))
-        units = {
-            mode: stack.enter_context(world(folder / mode, cloud=case.cloud)) for mode in modes or ("apart", "batches")
-        }
+
+        def begin(name: str) -> World:
+            return stack.enter_context(world(folder / name, cloud=case.cloud))
+
+        whole = begin("whole")
+        rivals = [_Rival(mode, begin(mode)) for mode in modes or ("apart", "batches")]
+        rivals += [_Rival(bug.mode, begin(f"bug{number}"), bug) for number, bug in enumerate(bugs)]
         for number, step in enumerate(case.steps):
             whole_before = whole.state()
             _edit(step, whole)
@@ -63,10 +83,14 @@ def hold(case: Case, folder: Path, *modes: str) -> Report:
             report.wrong = _wrong(number, step, theirs)
             if report.wrong:
                 return report
-            for mode, other in units.items():
-                _edit(step, other)
-                told = _compared(step, mode, (whole, other), whole_before, theirs, report)
-                report.differences.extend(f"step {number}, {mode}: {line}" for line in told)
+            for rival in [one for one in rivals if one.bug is None or not report.found[one.bug.rule]]:
+                _edit(step, rival.world)
+                with rival.bug.planted() if rival.bug is not None else nullcontext():
+                    told = list(_compared(step, rival, whole, whole_before, theirs, report))
+                if rival.bug is not None:
+                    report.found[rival.bug.rule] = bool(told)
+                else:
+                    report.differences.extend(f"step {number}, {rival.mode}: {line}" for line in told)
     return report
 
 
@@ -83,14 +107,15 @@ def _wrong(number: int, step: Step, theirs: Ran) -> str:
 
 
 def _compared(
-    step: Step, mode: str, worlds: tuple[World, World], before: Mapping[str, Any], theirs: Ran, report: Report
+    step: Step, rival: _Rival, whole: World, before: Mapping[str, Any], theirs: Ran, report: Report
 ) -> Iterator[str]:
-    whole, units = worlds
+    units = rival.world
     names = comparing.names_of(units.state())
-    options = MODES[mode]
+    options = MODES[rival.mode]
     asked = Options(replace=step.replace, apart=options.apart, price=options.price, workers=options.workers)
     ours = run_units(units, TOOL, step.variables, asked)
-    report.runs.append(ours)
+    if rival.bug is None:
+        report.runs.append(ours)
     if ours.whole or step.whole:
         if step.whole not in ours.whole or not step.whole:
             yield f"whole: runs whole for {ours.whole}, not for {step.whole!r}"
@@ -109,6 +134,7 @@ def _compared(
         related = _related(before) | _related(whole.state())
         yield from ordering.out_of_order(theirs.ledger, ours.ledger, related)
     yield from _callers(theirs, ours)
+    yield from ours.altered
     yield from (f"left over: {name}" for name in units.stray())
     if not step.fails:
         yield from _afterwards(step, whole, units, asked)
@@ -156,11 +182,8 @@ def _callers(theirs: Ran, ours: Ran) -> Iterator[str]:
 
 def _afterwards(step: Step, whole: World, units: World, options: Options) -> Iterator[str]:
     given = [f"-var={one}" for one in step.variables]
-    done = units.terraform("plan", "-no-color", "-detailed-exitcode", *given)
-    if done.code == 1 and "terraform init" in done.output:
-        units.terraform("init", "-input=false")
-        done = units.terraform("plan", "-no-color", "-detailed-exitcode", *given)
-    if done.code and done.code != whole.terraform("plan", "-no-color", "-detailed-exitcode", *given).code:
+    done = units.planned("-detailed-exitcode", *given)
+    if done.code and done.code != whole.planned("-detailed-exitcode", *given).code:
         yield f"plan afterwards: {done.code}\n{done.output[-2500:]}"
     again = run_units(units, TOOL, step.variables, Options(apart=options.apart, price=options.price))
     if bool(again.processes) != step.restless:

@@ -26,12 +26,12 @@ class Sizes:
     depth: int = 2
 
 
-def root(seed: int, sizes: Sizes = Sizes()) -> Files:
+def root(seed: int | Random, sizes: Sizes = Sizes()) -> Files:
     """The files of a root by path: `main.tf`, the modules below `modules/`, a state for remote reads.
 
     Its variables `v0`, `v1`, … have defaults; another value for one of them is a change of the root's inputs.
     """
-    return _Builder(Random(seed), sizes).root()
+    return _Builder(Random(seed) if isinstance(seed, int) else seed, sizes).root()
 
 
 def calls_of(files: Files) -> dict[str, str]:

@@ -2,25 +2,30 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from oracle import cuts
 from oracle.cases import Files, Place
 from provider.cloud import Cloud, Entry
 from provider.serving import reattached
 from stackly_engine import exact
 from stackly_engine.command import showing
 from stackly_engine.command.inspection import Options, RunsWholeError
-from stackly_engine.command.running import session
+from stackly_engine.command.running import Session, session
 from stackly_engine.command.tool import Done, Processes, Tool, find
 from stackly_engine.command.variables import Given
+from stackly_engine.command.workspace import create, fill
+from stackly_engine.cutting import cut
 from stackly_engine.driving.carrying import Apply, Ended
 from stackly_engine.driving.chain import Chain
+from stackly_engine.driving.known import Known
 from stackly_engine.pricing import Price
 
 _KEPT = (".terraform", ".stackly", "terraform.tfstate", ".terraform.lock.hcl", "cloud.db", "plan.bin")
@@ -30,9 +35,13 @@ BATCHES = Price(
 )  # as if processes cost nothing: always cut, two batches side by side
 
 
+VALIDATING = bool(os.environ.get("ORACLE_VALIDATE"))  # else only what is planned is, by the plan
+_INIT = re.compile(r"(?:terraform|tofu)\s+init")
+
+
 @dataclass(frozen=True)
 class Ran:
-    """One run: what was to change, how it ended, what it did to the cloud."""
+    """One run: what was to change, how it ended, what it did to the cloud. `altered` tells of bytes that must be others."""
 
     good: bool
     output: str
@@ -45,6 +54,8 @@ class Ran:
     batches: int = 0
     skipped: int = 0
     reasons: Mapping[str, str] = field(default_factory=dict)
+    cuts: int = 0
+    altered: tuple[str, ...] = ()
 
 
 @dataclass
@@ -76,6 +87,14 @@ class World:
         )  # fmt: skip
         return Done(done.returncode, done.stdout + done.stderr)
 
+    def planned(self, *arguments: str) -> Done:
+        """A plan; `init` first where the tool asks for it."""
+        done = self.terraform("plan", "-input=false", "-no-color", *arguments)
+        if done.code == 1 and _INIT.search(done.output):
+            done = self.terraform("init", "-input=false", "-no-color")
+            return done if done.code else self.terraform("plan", "-input=false", "-no-color", *arguments)
+        return done
+
     def state(self) -> dict[str, Any]:
         path = self.folder / "terraform.tfstate"
         found: dict[str, Any] = exact.loads(path.read_bytes()) if path.exists() else {}
@@ -87,16 +106,14 @@ class World:
 
 
 def run_whole(world: World, variables: Sequence[str], replace: Sequence[str], targets: Sequence[str]) -> Ran:
-    """init, plan, show, apply, as by hand."""
+    """Where it is due init, then plan, show, apply, as by hand."""
     given = [f"-var={one}" for one in variables]
     before = len(world.cloud.ledger) if world.cloud.path.exists() else 0
-    done = world.terraform("init", "-input=false", "-no-color")
-    if done.code:
-        return Ran(good=False, output=done.output)
     if targets:
+        world.terraform("init", "-input=false", "-no-color")
         world.terraform("apply", "-auto-approve", "-no-color", *given, *(f"-target={one}" for one in targets))
     wanted = [*given, *(f"-replace={one}" for one in replace)]
-    done = world.terraform("plan", "-input=false", "-no-color", "-out=plan.bin", *wanted)
+    done = world.planned("-out=plan.bin", *wanted)
     if done.code:
         return Ran(good=False, output=done.output)
     plan = _plain(world.terraform("show", "-json", "plan.bin").output)
@@ -108,6 +125,10 @@ def run_whole(world: World, variables: Sequence[str], replace: Sequence[str], ta
 def _plain(text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+# Small roots: collecting garbage costs an eighth of the processor time and saves nothing.
+_BRISK = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
 
 
 class Counted(Processes):
@@ -125,36 +146,82 @@ def run_units(world: World, tool: Tool, variables: Sequence[str], options: Optio
     processes = Counted()
     before = len(world.cloud.ledger) if world.cloud.path.exists() else 0
     given = Given(tuple(("var", one) for one in variables))
-    said: list[str] = []
+    rounds = _Rounds()
     try:
         with session(world.folder, tool, processes, given, world.environment) as one:
             if one.whole:
                 return Ran(good=True, output="", whole=tuple(reason.code for reason in one.whole))
-            first: Chain | None = None
-            prefix, good, again, rounds = "", False, True, 0
-            while again and rounds < ROUNDS:
-                known, chain = one.plan(options)
-                first, rounds = first or chain, rounds + 1
-                prefix = next((piece.planned.cut.prefix for piece in chain.pieces if piece.planned), prefix)
-                try:
-                    good, again = _applied(known, chain, said)
-                finally:
-                    chain.close(known.hands)
+            rounds.run(one, options)
     except RunsWholeError as error:
         return Ran(good=True, output="", whole=tuple(reason.code for reason in error.reasons))
     except ValueError as error:
         return Ran(good=False, output=str(error), processes=processes.started)
     except RuntimeError as error:
         return Ran(good=False, output=str(error), processes=processes.started)
-    assert first is not None
-    decisions = first.outcome.decisions
-    return Ran(
-        good, "\n".join(said), tuple(_jsonable(piece.document) for piece in first.pieces if piece.planned is not None), prefix,
-        ledger=tuple(world.cloud.ledger[before:]) if world.cloud.path.exists() else (),
-        deferred=any(piece.planned is None for piece in first.pieces), processes=processes.started,
-        batches=len(first.pieces), skipped=sum(not one.run for one in decisions.values()),
-        reasons={unit: "; ".join(map(str, one.reasons)) for unit, one in decisions.items()},
-    )  # fmt: skip
+    ledger = tuple(world.cloud.ledger[before:]) if world.cloud.path.exists() else ()
+    return replace(rounds.ran(), ledger=ledger, processes=processes.started)
+
+
+@dataclass
+class _Rounds:
+    """What came of planning and applying, and again when something was deferred."""
+
+    chains: list[Chain] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+    cuts: int = 0
+    good: bool = False
+
+    def run(self, one: Session, options: Options) -> None:
+        again = True
+        while again and len(self.chains) < ROUNDS:
+            known, chain = one.plan(options)
+            self.chains.append(chain)
+            self.altered += _altered_plans(known, chain)
+            try:
+                self.good, again = _applied(known, chain, self.said)
+            finally:
+                chain.close(known.hands)
+            if self.good:
+                self.cuts = len(known.graph.units)
+                self.altered += _altered_units(one, known, validate=VALIDATING and bool(chain.pieces))
+
+    def ran(self) -> Ran:
+        first = self.chains[0]
+        planned = [piece.planned for chain in self.chains for piece in chain.pieces if piece.planned is not None]
+        decisions = first.outcome.decisions
+        return Ran(
+            self.good, "\n".join(self.said),
+            tuple(_jsonable(piece.document) for piece in first.pieces if piece.planned is not None),
+            next((one.cut.prefix for one in planned), ""),
+            deferred=any(piece.planned is None for piece in first.pieces),
+            batches=len(first.pieces), skipped=sum(not one.run for one in decisions.values()),
+            reasons={unit: "; ".join(map(str, one.reasons)) for unit, one in decisions.items()},
+            cuts=self.cuts, altered=tuple(self.altered),
+        )  # fmt: skip
+
+
+def _altered_plans(known: Known, chain: Chain) -> Iterator[str]:
+    for piece in chain.pieces:
+        if piece.planned is not None:
+            yield from cuts.altered(known.graph, piece.units, piece.planned.cut)
+
+
+def _altered_units(one: Session, known: Known, *, validate: bool) -> Iterator[str]:
+    """Each unit by itself, whether it ran or not, with what is recorded now."""
+    shell = replace(one.shell, processes=Processes())  # not counted
+    for unit in known.graph.units:
+        made = cut(known.graph, [unit], known.exports)
+        yield from cuts.altered(known.graph, [unit], made)
+        if validate:
+            space = create(shell.project.root, "validated", shell.terraform_workspace)
+            try:
+                fill(space, shell.project.root, made)
+                done = shell.run(space.folder, "validate", "-no-color")
+            finally:
+                space.remove()
+            if done.code:
+                yield f"validate: the cut of {unit} is refused\n{done.output[-1500:]}"
 
 
 def _applied(known: Any, chain: Chain, said: list[str]) -> tuple[bool, bool]:
@@ -178,7 +245,7 @@ def _jsonable(document: Mapping[str, Any]) -> dict[str, Any]:
 def world(folder: Path, *, cloud: bool) -> Iterator[World]:
     """A fresh folder `root` below this one, with its cloud when the root has one."""
     (folder / "root").mkdir(parents=True)
-    plain = {"PATH": os.environ["PATH"], "HOME": str(folder), "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    plain = {"PATH": os.environ["PATH"], "HOME": str(folder), "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1", **_BRISK}
     made = Cloud(folder / "cloud.db")
     if not cloud:
         yield World(folder / "root", plain, made)

@@ -36,7 +36,9 @@ def reattached(cloud: Cloud, provider: TestCloud | None = None) -> Iterator[dict
     address = {"Network": "tcp", "String": f"127.0.0.1:{port}"}
     told = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True, "Addr": address}
     try:
-        yield {"TF_REATTACH_PROVIDERS": json.dumps({served.full_name(): told})}
+        # OpenTofu reads the same source as an address of its own registry
+        names = (served.full_name(), served.full_name().replace("registry.terraform.io", "registry.opentofu.org"))
+        yield {"TF_REATTACH_PROVIDERS": json.dumps(dict.fromkeys(names, told))}
     finally:
         server.stop(None).wait()
         pool.shutdown()

@@ -144,6 +144,19 @@ def test_the_main_path_by_exit_codes(cli: Cli) -> None:
     assert cli("outputs", "hello", "greeting").out == "hello\n"
 
 
+def test_a_run_in_rounds_is_approved_in_each(api: FakeStackly, cli: Cli) -> None:
+    api.rounds = 1
+    cli("runs", "create", "hello")
+    assert cli("runs", "wait", "hello/1", "--until", "waiting", "--timeout", "10s").code == 0
+    first = cli("runs", "approve", "hello/1", "--yes", "--follow")
+    assert first.code == 4
+    assert "to be planned again: module.b can only be planned now." in first.out
+    assert "and 1 more" in first.out
+    assert "left: module.b can only be planned now." in cli("runs", "show", "hello/1").out
+    assert cli("runs", "approve", "hello/1", "--yes", "--follow").code == 0
+    assert "left" not in cli("runs", "show", "hello/1").out
+
+
 def test_variables_are_json_or_text_and_secrets_come_from_files(api: FakeStackly, cli: Cli, home: Path) -> None:
     (home / "secret").write_text("s3cret\n")
     (home / "vars.json").write_text('{"zones": ["a", "b"], "size": 1}')
@@ -207,7 +220,11 @@ COMMANDS = [
     ("runs", "show", "pure/1"),
     ("runs", "wait", "pure/1"),
     ("runs", "cancel", "pure/1"),
+    ("runs", "steps", "pure/1"),
+    ("runs", "graph", "pure/1"),
     ("plan", "show", "pure/1"),
+    ("graph", "pure"),
+    ("graph", "pure/1"),
     ("outputs", "hello"),
     ("state", "list", "hello"),
     ("state", "lock", "hello", "--ttl", "2h"),

@@ -53,7 +53,7 @@ def _take_in(shell: Shell, begun: Begun, terraform_workspace: str) -> None:
     found = slices.parse(left.read_bytes())
     target = statefile.path_of(shell.project.root, terraform_workspace)
     document = statefile.load(target, shell.tool.version, found["lineage"])
-    statefile.keep(target, state.merged(document, begun.share, found))
+    statefile.keep(target, slices.document_bytes(state.merged(document, begun.share, found)))
 
 
 def _in_use(folder: Path) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stackly_engine import exact, slices
+from stackly_engine import exact, mangling, slices
+from stackly_engine.command.places import workspace_of
 from stackly_engine.command.project import Project
-from stackly_engine.command.statefile import keep, path_of
+from stackly_engine.command.standing import Standing
 from stackly_engine.command.store import Begun, Store, to_bytes
 from stackly_engine.command.tool import Done, Processes, Tool
 from stackly_engine.command.variables import NONE, Given
@@ -37,10 +38,7 @@ class Shell:
     @property
     def terraform_workspace(self) -> str:
         """The workspace of TF_WORKSPACE, or that of `terraform workspace select`: `terraform.workspace` in the code."""
-        if self.asked_workspace:
-            return self.asked_workspace
-        chosen = self.project.root / ".terraform" / "environment"
-        return chosen.read_text().strip() if chosen.is_file() else "default"
+        return workspace_of(str(self.project.root), self.asked_workspace)
 
     def run(self, folder: Path, command: str, *arguments: str, state: int | None = None) -> Done:
         """From the real root, with -chdir: `path.cwd` comes out as in the root. `state` is its size, when it is of a batch."""
@@ -60,8 +58,8 @@ class Shell:
 class LocalHands:
     """The port of a run on this machine: folders beside the root, the state beside the code, a store for the rest."""
 
-    def __init__(self, shell: Shell, store: Store) -> None:
-        self.shell, self.store = shell, store
+    def __init__(self, shell: Shell, store: Store, standing: Standing) -> None:
+        self.shell, self.store, self.standing = shell, store, standing
 
     @property
     def stopping(self) -> bool:
@@ -86,7 +84,8 @@ class LocalHands:
         size = len(job.state)
         done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space), state=size)
         if done.code not in {0, CHANGES}:
-            return Planned(job, {}, b"", done.output.strip() or f"exit code {done.code}", space)
+            said = mangling.unmangled(job.cut.prefix, done.output.strip())
+            return Planned(job, {}, b"", said or f"exit code {done.code}", space)
         shown = shell.run(space.folder, "show", "-no-color", "-json", str(space.plan_file), state=size)
         if shown.code:
             return Planned(job, {}, b"", f"the plan cannot be shown:\n{shown.output}", space)
@@ -107,10 +106,10 @@ class LocalHands:
         )
         path = space.state_file(shell.terraform_workspace)
         left = slices.parse(path.read_bytes()) if path.exists() else None
-        return Outcome(done.code == 0, done.output, left)
+        return Outcome(done.code == 0, mangling.unmangled(planned.job.cut.prefix, done.output), left)
 
     def keep(self, document: Mapping[str, Any]) -> None:
-        keep(path_of(self.shell.project.root, self.shell.terraform_workspace), document)
+        self.standing.keep(document)
 
     def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
         documents = {

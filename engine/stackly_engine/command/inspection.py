@@ -12,7 +12,9 @@ from typing import Any
 from stackly_engine import exact
 from stackly_engine.command import statefile, variables
 from stackly_engine.command.batch import LocalHands, Shell
+from stackly_engine.command.places import OF_THE_TERMINAL
 from stackly_engine.command.project import Project
+from stackly_engine.command.standing import Standing
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import ToolError
 from stackly_engine.configuration import Configuration
@@ -31,11 +33,6 @@ from stackly_engine.schedule import Freshness
 from stackly_engine.source import Kind, Whole
 
 _BUILTIN = "terraform.io/builtin/terraform"  # of terraform_data and terraform_remote_state: part of the tool itself
-# Set by shells and terminals; a provider does not read them. Everything else of the environment is an input of a unit.
-_OF_THE_TERMINAL = frozenset({
-    "PWD", "OLDPWD", "SHLVL", "_", "TERM", "COLUMNS", "LINES", "PS1", "SSH_TTY", "SSH_CONNECTION", "SSH_CLIENT",
-    "WINDOWID", "TMUX", "TMUX_PANE", "STY", "TERM_PROGRAM", "TERM_SESSION_ID", "COLORTERM", "LS_COLORS", "HISTFILE",
-})  # fmt: skip
 
 
 class RunsWholeError(Exception):
@@ -77,21 +74,6 @@ def _installed(project: Project) -> bytes:
     return f"{_asked(project)}{'' if there else ' nothing installed'}".encode()
 
 
-def settled_key(shell: Shell, store: Store, options: Options) -> str:
-    """A digest of every byte that decides what runs; empty when the run is asked to do more than what is due."""
-    if options.replace or options.refresh:
-        return ""
-    key = store.facts().get("key", b"")
-    root = shell.project.root
-    path = statefile.path_of(root, shell.terraform_workspace)
-    digest = hashlib.sha256(path.read_bytes() if path.exists() else b"")
-    try:
-        digest.update(repr(sorted(vars(context(shell, key)).items())).encode() if key else b"")
-    except variables.UnreadableError:
-        return ""
-    return digest.hexdigest() if key else ""
-
-
 def known(shell: Shell, store: Store, options: Options) -> Known:
     """Everything that one run is made from."""
     project = shell.project
@@ -99,11 +81,14 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
         raise RunsWholeError(project.configuration.whole)
     check_given(shell)
     graph = build(project.configuration)
-    document = _document(shell)
+    standing = _standing(shell)
+    document = standing.document
     remembered = _remembered(shell, store)
     facts = store.facts()
-    key = facts.get("key") or secrets.token_bytes(32)
-    store.learn(facts={"key": key})
+    key = facts.get("key")
+    if key is None:
+        key = secrets.token_bytes(32)
+        store.learn(facts={"key": key})
     found = routes(graph, document)
     if found.whole:
         raise RunsWholeError(found.whole)
@@ -113,17 +98,18 @@ def known(shell: Shell, store: Store, options: Options) -> Known:
     except variables.UnreadableError as error:
         raise RunsWholeError((Whole("variables", str(error)),)) from None
     return Known(
-        hands=LocalHands(shell, store), graph=graph,
+        hands=LocalHands(shell, store, standing), graph=graph,
         parts=parts, key=key, routes=found, freshness=Freshness(datetime.now(UTC)),
-        price=options.price or remembered.price, workers=options.workers, apart=options.apart, document=document, slices=state.digests(document),
+        price=options.price or remembered.price, workers=options.workers, apart=options.apart, document=document, slices=standing.digests or state.digests(document),
+        settled_by=standing.settled_by,
         records=remembered.records, exports=remembered.exports, forced=_forced(graph, document, found, replace, options), replace=replace,
     )  # fmt: skip
 
 
-def _document(shell: Shell) -> dict[str, Any]:
+def _standing(shell: Shell) -> Standing:
     path = statefile.path_of(shell.project.root, shell.terraform_workspace)
     try:
-        return statefile.load(path, shell.tool.version)
+        return Standing(path, shell.project.root, shell.tool.version)
     except FormatError:
         if statefile.encrypted(path):
             raise RunsWholeError((Whole("encryption", "the state is encrypted", path.name),)) from None
@@ -168,7 +154,7 @@ def context(shell: Shell, key: bytes) -> Context:
     seen = {
         name: value
         for name, value in shell.env.items()
-        if name not in _OF_THE_TERMINAL and not name.startswith("TF_VAR_")
+        if name not in OF_THE_TERMINAL and not name.startswith("TF_VAR_")
     }
     return Context(
         version=f"{shell.tool.product.value} {shell.tool.version}",

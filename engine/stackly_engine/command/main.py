@@ -1,31 +1,18 @@
-"""stackly-engine: look at a root, plan it and apply it in units, on this machine, with local state."""
+"""stackly-engine: look at a root, plan it and apply it in units, on this machine, with local state.
 
-import argparse
-import os
-import signal
-import sqlite3
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from stackly_engine.command import showing, tool
-from stackly_engine.command.inspection import Options, RunsWholeError
-from stackly_engine.command.running import Session, own_state, session
-from stackly_engine.command.tool import Processes, ToolError, unused
-from stackly_engine.command.variables import Given
-from stackly_engine.command.whole import WholeRun, explained
-from stackly_engine.driving.carrying import Apply, Ended
-from stackly_engine.driving.chain import Chain
-from stackly_engine.driving.known import Known
-from stackly_engine.driving.ports import StoppedError
-
-OK, ERROR, USAGE, CHANGES, NOT_COVERED = 0, 1, 2, 2, 4
-
-_ABOUT = """\
-The cost of a run follows the change: a root is cut at its module blocks, units whose inputs did not change are skipped,
-the others run in Terraform (or OpenTofu) on cut copies of the root. State stays in the root's own terraform.tfstate.
+What is imported here is little: when nothing changed, the answer is there before the rest would be loaded.
 """
-_LEAVE = "To leave: delete the folder .stackly in the root; plain Terraform goes on with the same state."
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from stackly_engine.command import executable
+from stackly_engine.command.arguments import parsed
+from stackly_engine.command.glance import Glance, nothing, settled
+
+INTERRUPTED = 130  # 128 and SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,221 +20,36 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 good, 1 an error, 2 wrong usage or (plan --detailed-exitcode) changes, 4 not covered, 128 and more a signal.
     """
-    options = _parser().parse_args(argv)
-    processes = Processes()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: _interrupted(processes, number))
     try:
-        return _run(options, processes)
-    except (RunsWholeError, StoppedError, ToolError, ValueError, OSError, sqlite3.Error) as error:
-        _end(error)
-        return 128 + processes.stopped_by if isinstance(error, StoppedError) else ERROR
+        options = parsed(argv)
+        options.found = None
+        for name in sorted(name for name in os.environ if name.startswith("TF_CLI_ARGS")):
+            sys.stderr.write(f"stackly-engine: {name} is not used by this command\n")
+        glance = _glance(options)
+        skipped = glance.skipped() if glance is not None else None
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if skipped is not None:
+        sys.stdout.write(nothing(skipped, as_json=options.json))
+        return 0
+    from stackly_engine.command.commands import run
+
+    return run(options, glance)
 
 
-def _end(error: Exception) -> None:
-    """Say what ended the command, in words for its user."""
-    if isinstance(error, BrokenPipeError):  # whoever read our output has gone; nobody wants to hear of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    elif isinstance(error, RunsWholeError):
-        _tell(f"this root is not cut\n{explained(error.reasons).rstrip()}")
-    elif isinstance(error, StoppedError):
-        _tell("stopped; nothing more was begun")
-    elif isinstance(error, OSError) and error.filename:
-        _tell(f"{error.filename}: {error.strerror}")
-    elif isinstance(error, sqlite3.Error):
-        _tell(f"the file .stackly/engine.db of the root cannot be used: {error}")
-    else:
-        _tell(str(error))
+def _glance(options: Namespace) -> Glance | None:
+    """Only where nothing is asked but what is due. A program that may be a shim is asked for its version, once."""
+    root = os.path.realpath(options.directory)
+    path = executable.found(options.tool, os.environ)
+    if options.run not in {"plan", "apply"} or options.replace or options.refresh or path is None:
+        return None
+    version = executable.remembered(root, executable.identity(path))
+    if version is None and os.path.exists(settled(root)):  # noqa: PTH110
+        from stackly_engine.command.tool import ToolError, find
 
-
-def _run(options: argparse.Namespace, processes: Processes) -> int:
-    for name in unused(os.environ):
-        _tell(f"{name} is not used by this command")
-    found = tool.find(options.tool)
-    given = Given(tuple(options.variables or ()))
-    with session(options.directory, found, processes, given, tell=_tell) as one:
-        if options.run in {plan, apply} and (skipped := one.unchanged(_options(options))) is not None:
-            sys.stdout.write(showing.nothing(skipped, as_json=options.json))
-            return OK
-        one.prepare()
-        run: Callable[[Session, argparse.Namespace], int] = options.run
-        return run(one, options)
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"stackly-engine: {text}\n")
-
-
-def _interrupted(processes: Processes, number: int) -> None:
-    """The first signal lets Terraform finish, another Ctrl-C makes it stop at once, as it does by itself."""
-    if processes.stopping and number != signal.SIGINT:
-        return
-    if processes.stopping:
-        _tell("stopping at once: what Terraform has in hand may be lost")
-    else:
-        _tell("stopping: Terraform finishes what it has begun, its state is kept")
-    processes.interrupt(number)
-
-
-def graph(one: Session, options: argparse.Namespace) -> int:
-    """Show units, edges and waves."""
-    sys.stdout.write(showing.graph(one.known(_options(options)).graph, "json" if options.json else options.format))
-    return OK
-
-
-def cut(one: Session, options: argparse.Namespace) -> int:
-    """Show the cut root of some units with what is recorded."""
-    sys.stdout.write(showing.cut_root(one.known(_options(options)), options.units))
-    return OK
-
-
-def why(one: Session, options: argparse.Namespace) -> int:
-    """Say for each unit whether it runs, and why, as far as that is known before anything is planned."""
-    own_state(one.project)
-    sys.stdout.write(showing.why(one.known(_options(options)), options.units, as_json=options.json))
-    return OK
-
-
-def plan(one: Session, options: argparse.Namespace) -> int:
-    """Plan what must run."""
-    own_state(one.project)
-    try:
-        known, chain = one.plan(_options(options))
-    except RunsWholeError as found:
-        return _whole_plan(one, options, found)
-    try:
-        sys.stdout.write(showing.chain(chain, as_json=options.json))
-        if chain.errors:
-            return ERROR
-        return CHANGES if options.detailed_exitcode and chain.changes else OK
-    finally:
-        chain.close(known.hands)
-
-
-def apply(one: Session, options: argparse.Namespace) -> int:
-    """Plan, ask, apply; a run that was deferred in part is planned again until nothing is left or something is asked."""
-    own_state(one.project)
-    while True:
         try:
-            known, chain = one.plan(_options(options))
-        except RunsWholeError as found:
-            return _whole_apply(one, options, found)
-        code, again = _applied(known, chain, options, one.shell.processes)
-        if not again:
-            return code
-
-
-def _whole_plan(one: Session, options: argparse.Namespace, found: RunsWholeError) -> int:
-    run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
-    try:
-        good, changes, output = run.plan()
-        sys.stdout.write(explained(found.reasons) + output)
-        return ERROR if not good else CHANGES if options.detailed_exitcode and changes else OK
-    finally:
-        run.close()
-
-
-def _whole_apply(one: Session, options: argparse.Namespace, found: RunsWholeError) -> int:
-    run = WholeRun(one.shell, one.store, tuple(options.replace or ()))
-    try:
-        good, changes, output = run.plan()
-        sys.stdout.write(explained(found.reasons) + output)
-        if not good or not changes:
-            return OK if good else ERROR
-        if not options.yes and not _confirmed():
-            sys.stderr.write("nothing was applied\n")
-            return ERROR
-        good, output = run.apply()
-        sys.stdout.write(output)
-        return OK if good else ERROR
-    finally:
-        run.close()
-
-
-def _applied(known: Known, chain: Chain, options: argparse.Namespace, processes: Processes) -> tuple[int, bool]:
-    """The exit code, and whether to plan and ask once more."""
-    work = Apply(known, chain, _show)
-    try:
-        sys.stdout.write(showing.chain(chain, as_json=False))
-        if chain.errors or not chain.pieces:
-            return (ERROR if chain.errors else OK), False
-        if not options.yes and not _confirmed():
-            sys.stderr.write("nothing was applied\n")
-            return ERROR, False
-        with processes.unbroken():
-            good = work.run()
-        asks = not good and work.asks and not processes.stopping
-        # a round in which nothing could be applied would come out the same again, for ever
-        return (OK if good else NOT_COVERED if asks else ERROR), asks and work.progressed
-    finally:
-        chain.close(known.hands, work.begun)
-
-
-def _show(ended: Ended) -> None:
-    sys.stdout.write(showing.ended(ended))
-    sys.stdout.flush()
-
-
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        raise ToolError("there is no terminal to ask on; say --yes to apply without being asked")
-    sys.stdout.write("\nApply this plan? Only 'yes' counts: ")
-    sys.stdout.flush()
-    return sys.stdin.readline().strip() == "yes"
-
-
-def _options(options: argparse.Namespace) -> Options:
-    return Options(tuple(options.replace or ()), options.refresh, options.workers)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="stackly-engine", description=_ABOUT, epilog=_LEAVE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    one = _command(commands, "graph", "units, edges and waves of a root", graph)
-    one.add_argument("--format", choices=("text", "dot", "svg", "json"), default="text")
-    _command(commands, "cut", "the cut root of units, as Terraform would see it", cut).add_argument("units", nargs="+")
-    asked = _command(commands, "why", "whether each unit would run, and why", why)
-    asked.add_argument("units", nargs="*")
-    planned = _command(commands, "plan", "plan what must run, skip the rest", plan)
-    planned.add_argument("--detailed-exitcode", action="store_true", help="2 when something would change")
-    applied = _command(commands, "apply", "plan, ask, apply", apply)
-    applied.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    return parser
-
-
-class _Variable(argparse.Action):
-    """`--var` and `--var-file` in the order in which they came: the last one wins."""
-
-    def __call__(
-        self, _: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
-        given = [*(getattr(namespace, self.dest) or []), ((option or "").lstrip("-"), str(values))]
-        setattr(namespace, self.dest, given)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
-
-
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    text: str,
-    run: Callable[[Session, argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    one.add_argument("directory", type=Path, metavar="DIR", help="the root module's folder")
-    one.add_argument("--tool", default="", metavar="PATH", help="terraform or tofu; default: the first on PATH")
-    one.add_argument("--var", dest="variables", action=_Variable, metavar="NAME=VALUE")
-    one.add_argument("--var-file", dest="variables", action=_Variable, metavar="FILE")
-    one.add_argument("--replace", action="append", metavar="ADDRESS", help="make this instance anew; may be repeated")
-    one.add_argument("--refresh", action="store_true", help="run every unit, changed or not")
-    one.add_argument("--workers", type=_positive, default=2, metavar="N", help="batches side by side (default 2)")
-    one.add_argument("--json", action="store_true", help="as JSON")
-    one.set_defaults(run=run)
-    return one
+            options.found = find(options.tool)
+        except ToolError:
+            return None  # whoever asks again says it
+        version = options.found.said
+    return Glance(root, version, options.variables or (), os.environ)

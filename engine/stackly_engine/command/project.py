@@ -1,18 +1,15 @@
 """A root module on disk: its files, its module tree, the hash of everything that a unit can read."""
 
-import hashlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from stackly_engine.command.folders import Folders
+from stackly_engine.command.places import OWN
 from stackly_engine.configuration import Call, Configuration, calls, configure
 from stackly_engine.source import Product
 
-OWN = ".stackly"  # our folder inside the root; nothing in it is source
-_SOURCES = (".tf", ".tofu", ".tf.json", ".tofu.json")
-_NO_SOURCE = frozenset({".git", ".hg", ".svn", ".terraform", OWN})
+__all__ = ["OWN", "Project"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,11 @@ class Project:
 
     root: Path
     product: Product
+    read: Folders | None = None  # what was read of them before
+
+    @cached_property
+    def folders(self) -> Folders:
+        return self.read or Folders(str(self.root))
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:
@@ -35,7 +37,7 @@ class Project:
     @cached_property
     def sources(self) -> dict[str, dict[str, bytes]]:
         """Directory of modules.json → file name → bytes, of the files that may be Terraform's."""
-        return {call.directory: sources(self.root / call.directory) for call in self.calls}
+        return {call.directory: self.folders.sources(call.directory) for call in self.calls}
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -44,7 +46,7 @@ class Project:
     @cached_property
     def trees(self) -> dict[str, dict[str, str]]:
         """Directory of modules.json → path inside → SHA-256 of each file in that module's folder."""
-        return {call.directory: hashes(self.root / call.directory) for call in self.calls}
+        return {call.directory: self.folders.hashes(call.directory) for call in self.calls}
 
     @cached_property
     def lock_file(self) -> bytes:
@@ -54,49 +56,4 @@ class Project:
     @cached_property
     def digest(self) -> str:
         """One hash over every file of every module folder, the module list and the lock file."""
-        parts = hashlib.sha256(self.modules_json + b"\0" + self.lock_file)
-        for directory, tree in sorted(self.trees.items()):
-            for path, value in sorted(tree.items()):
-                parts.update(f"{directory}\0{path}\0{value}\n".encode())
-        return parts.hexdigest()
-
-
-def sources(folder: Path) -> dict[str, bytes]:
-    """The files of one folder whose names say Terraform."""
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(_SOURCES) and entry.is_file())
-    return {name: (folder / name).read_bytes() for name in names}
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """Path inside the folder → SHA-256 of each file below it that is source; a link counts by where it points."""
-    return {str(path.relative_to(folder)): _hash(path) for path in _files(folder)}
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    seen: set[str] = set()
-    for base, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(base)
-        if real in seen:
-            folders.clear()  # a link to a folder above: its files are here already
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if name not in _NO_SOURCE and not name.startswith(OWN + "-"))
-        yield from (Path(base, name) for name in sorted(names) if not _written(name))
-
-
-def _written(name: str) -> bool:
-    """State files are written by the runs themselves."""
-    return name.endswith((".tfstate", ".tfstate.backup")) or ".tfstate.lock" in name or name == ".terraform.lock.hcl"
-
-
-def _hash(path: Path) -> str:
-    if path.is_symlink():
-        return hashlib.sha256(b"link\0" + str(path.readlink()).encode() + b"\0" + _content(path)).hexdigest()
-    return hashlib.sha256(_content(path)).hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+        return self.folders.digest({call.directory for call in self.calls}, self.modules_json, self.lock_file)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from stackly_engine.command import inspection
+from stackly_engine.command import executable, inspection
 from stackly_engine.command.absorbing import absorb
 from stackly_engine.command.batch import Shell
-from stackly_engine.command.inspection import Options, RunsWholeError, settled_key
+from stackly_engine.command.glance import Glance
+from stackly_engine.command.inspection import Options, RunsWholeError
 from stackly_engine.command.project import OWN, Project
 from stackly_engine.command.store import Store
 from stackly_engine.command.tool import Processes, Tool, ToolError, environment
@@ -25,22 +26,15 @@ _REMOTE = frozenset({"backend", "cloud"})
 class Session:
     """A root that is being worked on; one at a time, held by a lock that dies with the process."""
 
-    def __init__(self, shell: Shell, store: Store) -> None:
+    def __init__(self, shell: Shell, store: Store, glance: Glance | None = None) -> None:
         self.shell, self.store = shell, store
         self._prepared = False
+        self._glance = glance
+        self._skipped: int | None = None
 
     @property
     def project(self) -> Project:
         return self.shell.project
-
-    def unchanged(self, options: Options) -> int | None:
-        """How many units a run would skip, when every byte is as it was when all of them were; None: look closer.
-
-        Nothing is parsed and nothing started. Units that always run, or after some time, leave no such mark.
-        """
-        found = self.store.facts().get("settled", b"").decode()
-        key, _, units = found.partition(" ")
-        return int(units) if units.isdigit() and key and key == settled_key(self.shell, self.store, options) else None
 
     def prepare(self) -> None:
         """Install what the code asks for; once."""
@@ -60,13 +54,14 @@ class Session:
         _beside(self.project.root)
         chain = plan_chain(known)
         if not chain.pieces and not chain.errors:
-            self.settled(options, len(known.graph.units))
+            self._skipped = None if options.replace or options.refresh else len(known.graph.units)
         return known, chain
 
-    def settled(self, options: Options, units: int) -> None:
-        """Leave the mark that all units are skipped as things are."""
-        key = settled_key(self.shell, self.store, options)
-        self.store.learn(facts={"settled": f"{key} {units}".encode() if key else b""})
+    def close(self) -> None:
+        """Leave the mark that all units are skipped as things are. Not of those that run always: they were planned."""
+        self.store.close()
+        if self._glance is not None and self._skipped is not None:
+            self._glance.leave(self._skipped, self.shell.tool.said)
 
     @property
     def whole(self) -> tuple[Whole, ...]:
@@ -83,8 +78,12 @@ def session(
     given: Given = NONE,
     outer: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    glance: Glance | None = None,
 ) -> Iterator[Session]:
-    """Lock the root and take in what an earlier process left behind. `tell` is told what the user should know."""
+    """Lock the root and take in what an earlier process left behind. `tell` is told what the user should know.
+
+    With a `glance` its folders are not read again, and the mark for the next one is left where nothing had to run.
+    """
     root = root.resolve()
     if not root.is_dir():
         raise ToolError(f"{root} is no folder")
@@ -92,17 +91,19 @@ def session(
     if told.get("TF_DATA_DIR"):
         raise ToolError("TF_DATA_DIR is set; this command works with the folder .terraform of the root only")
     shell = Shell(
-        Project(root, tool.product), tool, processes, environment(told), given,
+        Project(root, tool.product, glance.folders if glance is not None else None), tool, processes, environment(told), given,
         asked_workspace=told.get("TF_WORKSPACE", ""),
     )  # fmt: skip
     with _locked(root):
+        executable.remember(str(root), tool.identity, tool.said)
         store = Store(root, tell)
+        one = Session(shell, store, glance)
         try:
             with processes.unbroken():
                 absorb(shell, store)
-            yield Session(shell, store)
+            yield one
         finally:
-            store.close()
+            one.close()
 
 
 def own_state(project: Project) -> None:

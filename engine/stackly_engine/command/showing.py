@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from stackly_engine import drawing, mangling
+from stackly_engine import mangling
 from stackly_engine.cutting import cut
 from stackly_engine.driving.carrying import Ended, Fate
 from stackly_engine.driving.chain import Chain, Piece
@@ -20,6 +20,8 @@ _SIGNS = {
 def graph(of: Graph, form: str) -> str:
     """Waves of units with what each needs; `dot` for Graphviz, `svg` as a picture, `json` for programs."""
     if form == "svg":
+        from stackly_engine import drawing  # with XML, and with that half of the network library
+
         return drawing.svg(of.upstream, about={name: unit.members for name, unit in of.units.items()})
     if form == "json":
         units = {
@@ -89,15 +91,6 @@ def _why_line(unit: str, status: Status, decision: Decision | None) -> str:
 
 def _told(decision: Decision) -> dict[str, object]:
     return {"run": decision.run, "reasons": [str(reason) for reason in decision.reasons]}
-
-
-def nothing(skipped: int, *, as_json: bool) -> str:
-    """Every byte is as it was when all units were skipped."""
-    if as_json:
-        return (
-            json.dumps({"units": {}, "skipped": skipped, "batches": [], "errors": [], "together": []}, indent=2) + "\n"
-        )
-    return f"nothing changed; {skipped} units skipped\n"
 
 
 def chain(of: Chain, *, as_json: bool) -> str:

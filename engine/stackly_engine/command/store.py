@@ -71,12 +71,16 @@ class Store:
         found = self._db.execute("pragma quick_check(1)").fetchone()[0]
         if found != "ok":
             self.forget(f"it is damaged: {found}")
-        elif self._db.execute("pragma user_version").fetchone()[0] not in {0, FORM}:
+            return
+        form = self._db.execute("pragma user_version").fetchone()[0]
+        if form not in {0, FORM}:
             self.forget("another version of stackly-engine wrote it")
-        else:
+            return
+        if form != FORM:
             self._db.executescript(_TABLES)
-            for columns in _COLUMNS:
-                self._db.execute(f"select {columns} limit 0")
+        for columns in _COLUMNS:
+            self._db.execute(f"select {columns} limit 0")
+        if form != FORM:
             self._db.execute(f"pragma user_version={FORM}")
 
     def forget(self, why: str) -> None:

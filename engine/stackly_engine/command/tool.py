@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from stackly_engine.command import executable
 from stackly_engine.driving.ports import StoppedError
 from stackly_engine.source import Product
 
@@ -32,6 +32,11 @@ class Tool:
     path: str
     product: Product
     version: str
+    identity: tuple[object, ...] = ()  # of the program that said so, when it was asked just now
+
+    @property
+    def said(self) -> executable.Version:
+        return self.product.value, self.version
 
 
 @dataclass(frozen=True)
@@ -109,19 +114,19 @@ class Processes:
                 raise StoppedError("stopped")
 
 
-def unused(outer: Mapping[str, str]) -> list[str]:
-    """Variables of the environment that a user may have set for plain Terraform and that our commands do not get."""
-    return sorted(name for name in outer if name.startswith("TF_CLI_ARGS"))
+def find(name: str = "", root: Path | None = None) -> Tool:
+    """The tool of that name or path; without one, `terraform`, else `tofu`, on PATH.
 
-
-def find(name: str = "") -> Tool:
-    """The tool of that name or path; without one, `terraform`, else `tofu`, on PATH."""
-    for candidate in [name] if name else ["terraform", "tofu"]:
-        path = shutil.which(candidate)
-        if path is not None:
-            return _asked(path)
-    missing = f"{name} is not there" if name else "neither terraform nor tofu is on PATH"
-    raise ToolError(f"{missing}; say which one with --tool PATH")
+    With `root` a program that was asked in it before is not asked again.
+    """
+    path = executable.found(name, os.environ)
+    if path is None:
+        missing = f"{name} is not there" if name else "neither terraform nor tofu is on PATH"
+        raise ToolError(f"{missing}; say which one with --tool PATH")
+    identity = executable.identity(path)
+    known = None if root is None else executable.remembered(str(root), identity)
+    product, version = known or _asked(path)
+    return Tool(path, Product(product), version, () if known else tuple(identity))
 
 
 def environment(outer: Mapping[str, str]) -> dict[str, str]:
@@ -133,10 +138,9 @@ def environment(outer: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 
 
-def _asked(path: str) -> Tool:
-    """Asked each time: behind one path may be a shim that takes another version in another folder."""
+def _asked(path: str) -> executable.Version:
     done = subprocess.run([path, "version"], capture_output=True, env=environment(os.environ), check=False, timeout=60)
     found = _VERSION.match(done.stdout.decode(errors="replace"))
     if found is None:
         raise ToolError(f"{path} does not answer `version` as Terraform and OpenTofu do")
-    return Tool(path, Product.TOFU if found[1] == "OpenTofu" else Product.TERRAFORM, found[2])
+    return ("tofu" if found[1] == "OpenTofu" else "terraform"), found[2]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackly_engine import exact
-from stackly_engine.command.project import OWN
+from stackly_engine.command.places import OWN, state_of
 from stackly_engine.cutting import Cut
 
 PRIVATE = 0o700
@@ -35,9 +35,7 @@ class Workspace:
 
     def state_file(self, terraform_workspace: str) -> Path:
         """Where Terraform's local backend keeps the state of a workspace."""
-        if terraform_workspace == "default":
-            return self.folder / "terraform.tfstate"
-        return self.folder / "terraform.tfstate.d" / terraform_workspace / "terraform.tfstate"
+        return Path(state_of(str(self.folder), terraform_workspace))
 
     def note(self, terraform_workspace: str, share: bytes = b"") -> None:
         """Write down, for whoever comes back after a crash, where the batch is; with `share` its apply is begun."""

@@ -56,6 +56,7 @@ class Apply:
         self.pieces = {tuple(sorted(piece.units)): piece for piece in chain.pieces}
         self.running: dict[Future[Ended], Piece] = {}
         self.unfinished = False
+        self.width = 1  # how many work side by side
         self.begun: set[tuple[str, ...]] = set()
         self._broken: Exception | None = None
 
@@ -67,6 +68,7 @@ class Apply:
         with ThreadPoolExecutor(self.known.workers) as pool:
             while self.start_all(pool) or self.running:
                 if self.running:
+                    self.known.dependencies_key  # noqa: B018 - will be asked for; now Terraform works and we wait
                     done, _ = wait(self.running, return_when=FIRST_COMPLETED)
                     for future in sorted(done, key=lambda one: self.running[one].units):
                         self.finish(future)
@@ -87,6 +89,7 @@ class Apply:
     def start_all(self, pool: ThreadPoolExecutor) -> bool:
         """Start what is ready; True when something was, so that others may be ready now."""
         ready = () if self.known.hands.stopping or self._broken is not None else self.applying.ready()
+        self.width = min(self.known.workers, len(self.running) + len(ready))
         for units in ready:
             self.start(pool, self.pieces[units])
         return bool(ready)
@@ -112,7 +115,7 @@ class Apply:
         replaced = tuple(sorted(address for unit in units for address in known.replace.get(unit, ())))
         return Job(
             units, cut(known.graph, units, known.exports), state.part(known, units),
-            state.declared(known.graph, units), state.share(known, units), replaced, len(self.running) + 1,
+            state.declared(known.graph, units), state.share(known, units), replaced, self.width,
         )  # fmt: skip
 
     def carry_out(self, units: tuple[str, ...], approved: Planned, again: Job | None) -> Ended:
@@ -130,7 +133,7 @@ class Apply:
         if REMOVED not in units and _quiet(plan.document, plan.cut) and _known(self.planned(plan)):
             return Ended(units, Fate.UNCHANGED, plan=plan)
         self.begun.add(units)
-        done = self.known.hands.apply(plan, len(self.running))
+        done = self.known.hands.apply(plan, self.width)
         return Ended(units, Fate.APPLIED if done.good else Fate.FAILED, done.output, plan=plan, state=done.state)
 
     def finish(self, future: Future[Ended]) -> None:
@@ -178,22 +181,27 @@ def take_in(known: Known, units: tuple[str, ...], left: dict[str, Any]) -> None:
     """Put a batch's state into the stack's, durable before anything is said about it."""
     share = state.share(known, units)
     document = state.merged(known.document, share, left)
-    only = share.tops if known.settled else None
-    known.document = state.tidied(known.graph, state.settled(document, known.dependencies, only))
-    known.settled = True
+    known.document = state.tidied(known.graph, state.settled_again(known, document, share.tops))
     others = {top: digest for top, digest in known.slices.items() if top not in share.tops}
     known.slices = others | state.digests(known.document, share.tops)
     known.hands.keep(known.document)
 
 
 def _quiet(plan: Mapping[str, Any], made: Cut) -> bool:
-    """Whether an apply would leave the state as it is; with data sources or checks it may not, so those are applied."""
+    """Whether an apply would leave the state as it is; with data sources it may not, so those are applied."""
+    changes = plan.get("resource_changes") or []
+    late = any(change["mode"] == "data" and top(change["address"]) not in made.copied for change in changes)
+    return still(plan, made) and not late and not _reads(plan.get("prior_state") or {}, made.copied)
+
+
+def still(plan: Mapping[str, Any], made: Cut) -> bool:
+    """Whether an apply would leave all but data sources as it is; of checks nobody knows."""
     changes = [
         change
         for change in plan.get("resource_changes") or []
         if not change["name"].startswith(made.prefix) and top(change["address"]) not in made.copied
     ]
-    still = all(
+    quiet = all(
         change["change"]["actions"] == ["no-op"]
         and "previous_address" not in change
         and "importing" not in change["change"]
@@ -203,8 +211,7 @@ def _quiet(plan: Mapping[str, Any], made: Cut) -> bool:
         change for name, change in (plan.get("output_changes") or {}).items() if not name.startswith(made.prefix)
     )
     others = ("resource_drift", "deferred_changes", "checks", "action_invocations")
-    data = any(change["mode"] == "data" for change in changes) or _reads(plan.get("prior_state") or {}, made.copied)
-    return still and not data and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
+    return quiet and all(one["actions"] == ["no-op"] for one in outputs) and not any(map(plan.get, others))
 
 
 def _reads(prior: Mapping[str, Any], copied: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from stackly_engine.cutting import Cut, cut
 from stackly_engine.dispatching import Dispatch
 from stackly_engine.driving import state
 from stackly_engine.driving.known import Known
-from stackly_engine.driving.pending import changed, pending
+from stackly_engine.driving.pending import changed, changed_resources, pending
 from stackly_engine.driving.ports import Hands, Job, Planned, StoppedError
 from stackly_engine.exports import Recorded, planned, unknown_of
 from stackly_engine.records import Place
@@ -127,8 +127,9 @@ class _Attempt:
         running: dict[Future[Planned], tuple[str, ...]] = {}
         with ThreadPoolExecutor(self.known.workers) as pool:
             while not self.planning.done and not (self.again and not running):
-                for units in self.startable() if not self.again else ():
-                    self.start(pool, running, units)
+                ready = self.startable() if not self.again else []
+                for units in ready:
+                    self.start(pool, running, units, len(ready))
                 if not running:
                     self.require_progress()
                     continue
@@ -161,14 +162,29 @@ class _Attempt:
         return [tuple(sorted(items.members[name])) for name in sorted(items.of(definite))]
 
     def start(
-        self, pool: ThreadPoolExecutor, running: dict[Future[Planned], tuple[str, ...]], units: tuple[str, ...]
+        self,
+        pool: ThreadPoolExecutor,
+        running: dict[Future[Planned], tuple[str, ...]],
+        units: tuple[str, ...],
+        beside: int,
     ) -> None:
+        """`beside` says how many are about to be started, this one too: all of them share one budget."""
+        if self.wait_together(units):
+            return
         self.planning.start(units)
         if self.joined.deferred & set(units):
             self.defer(units)
             return
-        job, key = self.job(units, max(1, len(running) + 1))
+        job, key = self.job(units, min(self.known.workers, max(beside, len(running) + 1)))
         running[pool.submit(self.plan, job, key)] = units
+
+    def wait_together(self, units: tuple[str, ...]) -> bool:
+        """Join the batch with what its data sources wait for where only Terraform itself can tell; True when that is new."""
+        beside = pending(self.known.graph, self.changed).beside(units) - set(units)
+        if beside:
+            self.joined.sets.append(self.hull(beside.union(units)))
+            self.again = True
+        return bool(beside)
 
     def plan(self, job: Job, key: tuple[object, ...]) -> Planned:
         if key not in self.joined.plans:
@@ -196,7 +212,7 @@ class _Attempt:
         exports = planned(known.graph, units, result.data, known.exports)
         moved = changed(result.document, result.cut.prefix)
         self.pieces.append(Piece(units, exports, result))
-        self.changed |= moved
+        self.changed |= changed_resources(result.document, result.cut.prefix)
         for unit in units:
             tops = state.tops(known, (unit,))
             mine = known.all_hashes({address: exports[address] for address in exports if address in tops})

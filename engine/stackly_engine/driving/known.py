@@ -7,7 +7,7 @@ from typing import Any
 
 from stackly_engine import outlines
 from stackly_engine.deltas import unit_of_top
-from stackly_engine.dependencies import Dependencies, dependencies
+from stackly_engine.dependencies import Dependencies, closed, key_of
 from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of
 from stackly_engine.fingerprints import Parts
@@ -17,6 +17,7 @@ from stackly_engine.moves import Routes
 from stackly_engine.pricing import Price
 from stackly_engine.reasons import Reason
 from stackly_engine.records import Place, Record
+from stackly_engine.reference_tree import ReferenceTree, reference_tree
 from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 
 
@@ -24,7 +25,7 @@ from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 class Known:
     """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied.
 
-    `settled`: all of the document has the dependencies of the code as it is now. `outlined` are the parts of the state
+    `outlined` are the parts of the state
     (`module.<name>`, `root`) of which the document has only the outline; `reader` gives their slices.
     """
 
@@ -43,7 +44,7 @@ class Known:
     forced: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: bool = False
-    settled: bool = False
+    settled_by: str = ""  # `dependencies_key` of the dependencies that the document is known to have
     outlined: frozenset[str] = frozenset()
     reader: Callable[[Collection[str]], Mapping[str, bytes]] | None = None
 
@@ -55,9 +56,19 @@ class Known:
             self.outlined -= wanted
 
     @cached_property
-    def dependencies(self) -> Dependencies:
+    def tree(self) -> ReferenceTree:
         """Terraform's own graph below the units; only asked for when something is applied or destroyed."""
-        return dependencies(self.graph.configuration)
+        return reference_tree(self.graph.configuration, imports=False)
+
+    @cached_property
+    def dependencies(self) -> Dependencies:
+        """What Terraform would record of that graph; closing it costs as much as making it."""
+        return closed(self.tree)
+
+    @cached_property
+    def dependencies_key(self) -> str:
+        """Of equal keys are equal dependencies."""
+        return key_of(self.tree)
 
     @property
     def facts(self) -> Facts:

@@ -7,8 +7,10 @@ from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Planned
 from stackly_engine.graph import top
+from stackly_engine.parts import value_at
 from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_chain
-from stackly_engine.records import Place
+from stackly_engine.records import Place, name_of
+from stackly_engine.schedule import UNKNOWN
 
 
 def secrets_of(chain: Chain) -> set[str]:
@@ -56,7 +58,30 @@ def _units(known: Known, chain: Chain, found: Iterable[Planned]) -> Iterator[Pla
     for unit, decision in chain.outcome.decisions.items():
         reasons = tuple(str(reason) for reason in decision.reasons)
         run = decision.run or unit in at  # it may ride along in the batch of others
-        yield PlannedUnit(unit, run, reasons, at.get(unit), unit in chain.outcome.deferred, tuple(upstream[unit]))
+        deferred = unit in chain.outcome.deferred
+        yield PlannedUnit(
+            unit, run, (*reasons, *_waits(known, chain, unit)) if deferred else reasons, at.get(unit), deferred,
+            tuple(upstream[unit]), tuple(map(name_of, _read(known, unit))), tuple(map(name_of, _given(known, unit))),
+        )  # fmt: skip
+
+
+def _read(known: Known, unit: str) -> Iterable[Place]:
+    return known.parts[unit].inputs if unit in known.parts else ()
+
+
+def _given(known: Known, unit: str) -> Iterator[Place]:
+    exports, units = known.graph.exports, known.graph.units
+    for member in units[unit].members if unit in units else ():
+        yield from ((member, name) for name in exports.get(member, ()))
+
+
+def _waits(known: Known, chain: Chain, unit: str) -> Iterator[str]:
+    """What a deferred unit waits for."""
+    unknown = [place for place in _read(known, unit) if value_at(chain.outcome.exports, place) == UNKNOWN]
+    yield from (f"deferred: {name_of(place)} is known after apply" for place in unknown)
+    if not unknown:
+        changing = sorted(set(known.facts.upstream[unit]) & chain.outcome.changing)
+        yield f"deferred: after the apply of {', '.join(changing) or 'what it needs'}"
 
 
 def _owner(known: Known, units: Collection[str], address: str) -> str:

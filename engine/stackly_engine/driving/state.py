@@ -68,6 +68,38 @@ def settled(
     )
 
 
+def settled_again(known: Known, document: Mapping[str, Any], tops: Collection[str]) -> dict[str, Any]:
+    """`settled` of a document that differs from the known one by the slices of `tops` only.
+
+    Where all others have these very dependencies already, nothing of them is looked at.
+    """
+    if known.settled_by != known.dependencies_key:
+        found = settled(document, known.dependencies)
+        known.settled_by = known.dependencies_key
+        return found
+    mine = [resource for resource in document.get("resources") or [] if slices.top_of(resource) in tops]
+    fields = restored(mine, _as_before(known, mine, tops))
+    new = {id(old): changed for old, changed in zip(mine, fields, strict=True)}
+    return {**document, "resources": [new.get(id(resource), resource) for resource in document.get("resources") or []]}
+
+
+def _as_before(known: Known, now: Iterable[Mapping[str, Any]], tops: Collection[str]) -> Dependencies:
+    """What the document at hand says of the resources of these slices; their dependencies where it lacks one of them."""
+    if "dependencies" not in vars(known):
+        parts = [part for part in known.document.get("resources") or [] if slices.top_of(part) in tops and _lives(part)]
+        found = merging.remembered({"resources": parts})
+        named = {instances.config(instances.of_resource(part)) for part in now if part["mode"] == "managed"}
+        if named & known.tree.managed <= found.of.keys():
+            of = {address: found.of[address] for address in named & known.tree.managed}
+            return Dependencies(of, found.before_destroy, frozenset())
+    return known.dependencies
+
+
+def _lives(resource: Mapping[str, Any]) -> bool:
+    """Whether it has an object that says what it depends on: deposed ones keep what they had."""
+    return any(not instance.get("deposed") for instance in resource.get("instances") or [])
+
+
 def tidied(graph: Graph, document: Mapping[str, Any]) -> dict[str, Any]:
     """The document without results of checks of what neither the code nor the state has any more."""
     present = {slices.top_of(resource) for resource in document.get("resources") or []} | graph.owner.keys()

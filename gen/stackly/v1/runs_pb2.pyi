@@ -18,12 +18,14 @@ class RunType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_TYPE_APPLY: _ClassVar[RunType]
     RUN_TYPE_PLAN_ONLY: _ClassVar[RunType]
     RUN_TYPE_DESTROY: _ClassVar[RunType]
+    RUN_TYPE_AUDIT: _ClassVar[RunType]
 
 class RunTrigger(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     RUN_TRIGGER_UNSPECIFIED: _ClassVar[RunTrigger]
     RUN_TRIGGER_API: _ClassVar[RunTrigger]
     RUN_TRIGGER_PUSH: _ClassVar[RunTrigger]
+    RUN_TRIGGER_SCHEDULE: _ClassVar[RunTrigger]
 
 class RunStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +43,15 @@ class RunStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATUS_EXPIRED: _ClassVar[RunStatus]
     RUN_STATUS_SUPERSEDED: _ClassVar[RunStatus]
     RUN_STATUS_CANCELED: _ClassVar[RunStatus]
+    RUN_STATUS_PARTIALLY_APPLIED: _ClassVar[RunStatus]
+
+class LeftCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LEFT_CAUSE_UNSPECIFIED: _ClassVar[LeftCause]
+    LEFT_CAUSE_DEFERRED: _ClassVar[LeftCause]
+    LEFT_CAUSE_NOT_COVERED: _ClassVar[LeftCause]
+    LEFT_CAUSE_INPUTS_CHANGED: _ClassVar[LeftCause]
+    LEFT_CAUSE_NEEDS_OTHERS: _ClassVar[LeftCause]
 
 class RunOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -65,13 +76,44 @@ class RunStepStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STEP_STATUS_SUCCEEDED: _ClassVar[RunStepStatus]
     RUN_STEP_STATUS_FAILED: _ClassVar[RunStepStatus]
     RUN_STEP_STATUS_CANCELED: _ClassVar[RunStepStatus]
+    RUN_STEP_STATUS_SKIPPED: _ClassVar[RunStepStatus]
+    RUN_STEP_STATUS_DEFERRED: _ClassVar[RunStepStatus]
+
+class AuditResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_RESULT_UNSPECIFIED: _ClassVar[AuditResult]
+    AUDIT_RESULT_CLEAN: _ClassVar[AuditResult]
+    AUDIT_RESULT_DRIFT: _ClassVar[AuditResult]
+    AUDIT_RESULT_UNSOUND: _ClassVar[AuditResult]
+    AUDIT_RESULT_NOTHING: _ClassVar[AuditResult]
+
+class AuditVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_VERDICT_UNSPECIFIED: _ClassVar[AuditVerdict]
+    AUDIT_VERDICT_PENDING: _ClassVar[AuditVerdict]
+    AUDIT_VERDICT_DRIFT: _ClassVar[AuditVerdict]
+    AUDIT_VERDICT_UNSOUND: _ClassVar[AuditVerdict]
+
+class GraphActivityStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GRAPH_ACTIVITY_STATUS_UNSPECIFIED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_SKIPPED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_UNCHANGED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_CHANGED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_DEFERRED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_RUNNING: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_APPLIED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_FAILED: _ClassVar[GraphActivityStatus]
+    GRAPH_ACTIVITY_STATUS_CANCELED: _ClassVar[GraphActivityStatus]
 RUN_TYPE_UNSPECIFIED: RunType
 RUN_TYPE_APPLY: RunType
 RUN_TYPE_PLAN_ONLY: RunType
 RUN_TYPE_DESTROY: RunType
+RUN_TYPE_AUDIT: RunType
 RUN_TRIGGER_UNSPECIFIED: RunTrigger
 RUN_TRIGGER_API: RunTrigger
 RUN_TRIGGER_PUSH: RunTrigger
+RUN_TRIGGER_SCHEDULE: RunTrigger
 RUN_STATUS_UNSPECIFIED: RunStatus
 RUN_STATUS_QUEUED: RunStatus
 RUN_STATUS_PLANNING: RunStatus
@@ -86,6 +128,12 @@ RUN_STATUS_REJECTED: RunStatus
 RUN_STATUS_EXPIRED: RunStatus
 RUN_STATUS_SUPERSEDED: RunStatus
 RUN_STATUS_CANCELED: RunStatus
+RUN_STATUS_PARTIALLY_APPLIED: RunStatus
+LEFT_CAUSE_UNSPECIFIED: LeftCause
+LEFT_CAUSE_DEFERRED: LeftCause
+LEFT_CAUSE_NOT_COVERED: LeftCause
+LEFT_CAUSE_INPUTS_CHANGED: LeftCause
+LEFT_CAUSE_NEEDS_OTHERS: LeftCause
 RUN_OUTCOME_UNSPECIFIED: RunOutcome
 RUN_OUTCOME_SUCCEEDED: RunOutcome
 RUN_OUTCOME_FAILED: RunOutcome
@@ -101,9 +149,29 @@ RUN_STEP_STATUS_RUNNING: RunStepStatus
 RUN_STEP_STATUS_SUCCEEDED: RunStepStatus
 RUN_STEP_STATUS_FAILED: RunStepStatus
 RUN_STEP_STATUS_CANCELED: RunStepStatus
+RUN_STEP_STATUS_SKIPPED: RunStepStatus
+RUN_STEP_STATUS_DEFERRED: RunStepStatus
+AUDIT_RESULT_UNSPECIFIED: AuditResult
+AUDIT_RESULT_CLEAN: AuditResult
+AUDIT_RESULT_DRIFT: AuditResult
+AUDIT_RESULT_UNSOUND: AuditResult
+AUDIT_RESULT_NOTHING: AuditResult
+AUDIT_VERDICT_UNSPECIFIED: AuditVerdict
+AUDIT_VERDICT_PENDING: AuditVerdict
+AUDIT_VERDICT_DRIFT: AuditVerdict
+AUDIT_VERDICT_UNSOUND: AuditVerdict
+GRAPH_ACTIVITY_STATUS_UNSPECIFIED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_SKIPPED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_UNCHANGED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_CHANGED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_DEFERRED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_RUNNING: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_APPLIED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_FAILED: GraphActivityStatus
+GRAPH_ACTIVITY_STATUS_CANCELED: GraphActivityStatus
 
 class Run(_message.Message):
-    __slots__ = ("name", "uid", "etag", "number", "type", "trigger", "from_commit", "to_commit", "message", "auto_apply", "variables", "status", "done", "outcome", "waiting_on", "actions", "status_times", "plan_number", "plan_summary", "plan_digest", "approvals", "error", "worker", "suspects", "creator", "delivery_id", "workflow_id", "created_at", "updated_at")
+    __slots__ = ("name", "uid", "etag", "number", "type", "trigger", "from_commit", "to_commit", "message", "auto_apply", "variables", "status", "done", "outcome", "waiting_on", "actions", "status_times", "plan_number", "plan_summary", "plan_digest", "approvals", "error", "worker", "suspects", "creator", "delivery_id", "workflow_id", "created_at", "updated_at", "left_units", "left_count")
     class VariablesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -147,6 +215,8 @@ class Run(_message.Message):
     WORKFLOW_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_UNITS_FIELD_NUMBER: _ClassVar[int]
+    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     etag: str
@@ -176,7 +246,19 @@ class Run(_message.Message):
     workflow_id: str
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., number: _Optional[int] = ..., type: _Optional[_Union[RunType, str]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., from_commit: _Optional[str] = ..., to_commit: _Optional[str] = ..., message: _Optional[str] = ..., auto_apply: _Optional[bool] = ..., variables: _Optional[_Mapping[str, RunVariable]] = ..., status: _Optional[_Union[RunStatus, str]] = ..., done: _Optional[bool] = ..., outcome: _Optional[_Union[RunOutcome, str]] = ..., waiting_on: _Optional[_Union[WaitingOn, _Mapping]] = ..., actions: _Optional[_Union[RunActions, _Mapping]] = ..., status_times: _Optional[_Mapping[str, _timestamp_pb2.Timestamp]] = ..., plan_number: _Optional[int] = ..., plan_summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., plan_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[_Union[Approval, _Mapping]]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., worker: _Optional[str] = ..., suspects: _Optional[_Iterable[str]] = ..., creator: _Optional[str] = ..., delivery_id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    left_units: _containers.RepeatedCompositeFieldContainer[LeftUnit]
+    left_count: int
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., number: _Optional[int] = ..., type: _Optional[_Union[RunType, str]] = ..., trigger: _Optional[_Union[RunTrigger, str]] = ..., from_commit: _Optional[str] = ..., to_commit: _Optional[str] = ..., message: _Optional[str] = ..., auto_apply: _Optional[bool] = ..., variables: _Optional[_Mapping[str, RunVariable]] = ..., status: _Optional[_Union[RunStatus, str]] = ..., done: _Optional[bool] = ..., outcome: _Optional[_Union[RunOutcome, str]] = ..., waiting_on: _Optional[_Union[WaitingOn, _Mapping]] = ..., actions: _Optional[_Union[RunActions, _Mapping]] = ..., status_times: _Optional[_Mapping[str, _timestamp_pb2.Timestamp]] = ..., plan_number: _Optional[int] = ..., plan_summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., plan_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[_Union[Approval, _Mapping]]] = ..., error: _Optional[_Union[RunError, _Mapping]] = ..., worker: _Optional[str] = ..., suspects: _Optional[_Iterable[str]] = ..., creator: _Optional[str] = ..., delivery_id: _Optional[str] = ..., workflow_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., left_units: _Optional[_Iterable[_Union[LeftUnit, _Mapping]]] = ..., left_count: _Optional[int] = ...) -> None: ...
+
+class LeftUnit(_message.Message):
+    __slots__ = ("unit", "cause", "detail")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    cause: LeftCause
+    detail: str
+    def __init__(self, unit: _Optional[str] = ..., cause: _Optional[_Union[LeftCause, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class RunVariable(_message.Message):
     __slots__ = ("json", "sensitive")
@@ -288,7 +370,7 @@ class TerraformError(_message.Message):
     def __init__(self, summary: _Optional[str] = ..., detail: _Optional[str] = ..., address: _Optional[str] = ..., path: _Optional[str] = ..., line: _Optional[int] = ...) -> None: ...
 
 class RunStep(_message.Message):
-    __slots__ = ("name", "kind", "status", "plan_number", "batch", "slices", "worker", "started_at", "finished_at")
+    __slots__ = ("name", "kind", "status", "plan_number", "batch", "slices", "worker", "started_at", "finished_at", "unit", "reasons")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +380,8 @@ class RunStep(_message.Message):
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: RunStepKind
     status: RunStepStatus
@@ -307,10 +391,12 @@ class RunStep(_message.Message):
     worker: str
     started_at: _timestamp_pb2.Timestamp
     finished_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[RunStepKind, str]] = ..., status: _Optional[_Union[RunStepStatus, str]] = ..., plan_number: _Optional[int] = ..., batch: _Optional[str] = ..., slices: _Optional[_Iterable[str]] = ..., worker: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    unit: str
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[RunStepKind, str]] = ..., status: _Optional[_Union[RunStepStatus, str]] = ..., plan_number: _Optional[int] = ..., batch: _Optional[str] = ..., slices: _Optional[_Iterable[str]] = ..., worker: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unit: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("name", "number", "digest", "summary", "output_changes", "engine", "commit", "serial", "created_at", "units", "whole_reasons")
+    __slots__ = ("name", "number", "digest", "summary", "output_changes", "engine", "commit", "serial", "created_at", "units", "whole_reasons", "audit")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +408,7 @@ class Plan(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     name: str
     number: int
     digest: str
@@ -333,49 +420,108 @@ class Plan(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     units: _containers.RepeatedCompositeFieldContainer[PlanUnit]
     whole_reasons: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., digest: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., output_changes: _Optional[_Iterable[_Union[OutputChange, _Mapping]]] = ..., engine: _Optional[str] = ..., commit: _Optional[str] = ..., serial: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., units: _Optional[_Iterable[_Union[PlanUnit, _Mapping]]] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+    audit: Audit
+    def __init__(self, name: _Optional[str] = ..., number: _Optional[int] = ..., digest: _Optional[str] = ..., summary: _Optional[_Union[PlanSummary, _Mapping]] = ..., output_changes: _Optional[_Iterable[_Union[OutputChange, _Mapping]]] = ..., engine: _Optional[str] = ..., commit: _Optional[str] = ..., serial: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., units: _Optional[_Iterable[_Union[PlanUnit, _Mapping]]] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., audit: _Optional[_Union[Audit, _Mapping]] = ...) -> None: ...
+
+class Audit(_message.Message):
+    __slots__ = ("result", "reason", "audited_units", "findings")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    result: AuditResult
+    reason: str
+    audited_units: int
+    findings: _containers.RepeatedCompositeFieldContainer[AuditFinding]
+    def __init__(self, result: _Optional[_Union[AuditResult, str]] = ..., reason: _Optional[str] = ..., audited_units: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[AuditFinding, _Mapping]]] = ...) -> None: ...
+
+class AuditFinding(_message.Message):
+    __slots__ = ("unit", "address", "verdict", "detail")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    address: str
+    verdict: AuditVerdict
+    detail: str
+    def __init__(self, unit: _Optional[str] = ..., address: _Optional[str] = ..., verdict: _Optional[_Union[AuditVerdict, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class PlanUnit(_message.Message):
-    __slots__ = ("unit", "run", "reasons", "batch", "deferred", "needs")
+    __slots__ = ("unit", "run", "reasons", "batch", "deferred", "needs", "plan_seconds")
     UNIT_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     DEFERRED_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     unit: str
     run: bool
     reasons: _containers.RepeatedScalarFieldContainer[str]
     batch: int
     deferred: bool
     needs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, unit: _Optional[str] = ..., run: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., batch: _Optional[int] = ..., deferred: _Optional[bool] = ..., needs: _Optional[_Iterable[str]] = ...) -> None: ...
+    plan_seconds: float
+    def __init__(self, unit: _Optional[str] = ..., run: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., batch: _Optional[int] = ..., deferred: _Optional[bool] = ..., needs: _Optional[_Iterable[str]] = ..., plan_seconds: _Optional[float] = ...) -> None: ...
 
 class ExecutionGraph(_message.Message):
-    __slots__ = ("name", "activities", "edges", "groups", "chains")
+    __slots__ = ("name", "activities", "edges", "groups", "chains", "run", "run_status", "commit", "whole_reasons")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ACTIVITIES_FIELD_NUMBER: _ClassVar[int]
     EDGES_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     CHAINS_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    RUN_STATUS_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     activities: _containers.RepeatedCompositeFieldContainer[GraphActivity]
     edges: _containers.RepeatedCompositeFieldContainer[GraphEdge]
     groups: _containers.RepeatedCompositeFieldContainer[GraphGroup]
     chains: _containers.RepeatedCompositeFieldContainer[GraphChain]
-    def __init__(self, name: _Optional[str] = ..., activities: _Optional[_Iterable[_Union[GraphActivity, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[GraphEdge, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GraphGroup, _Mapping]]] = ..., chains: _Optional[_Iterable[_Union[GraphChain, _Mapping]]] = ...) -> None: ...
+    run: str
+    run_status: RunStatus
+    commit: str
+    whole_reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., activities: _Optional[_Iterable[_Union[GraphActivity, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[GraphEdge, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[GraphGroup, _Mapping]]] = ..., chains: _Optional[_Iterable[_Union[GraphChain, _Mapping]]] = ..., run: _Optional[str] = ..., run_status: _Optional[_Union[RunStatus, str]] = ..., commit: _Optional[str] = ..., whole_reasons: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GraphActivity(_message.Message):
-    __slots__ = ("unit", "group", "run", "reason")
+    __slots__ = ("unit", "group", "run", "reason", "reasons", "type", "depends_on", "inputs", "outputs", "execution_mode", "status", "batch", "changes", "started_at", "finished_at", "plan_seconds")
     UNIT_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DEPENDS_ON_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_MODE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    PLAN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     unit: str
     group: int
     run: bool
     reason: str
-    def __init__(self, unit: _Optional[str] = ..., group: _Optional[int] = ..., run: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    type: str
+    depends_on: _containers.RepeatedScalarFieldContainer[str]
+    inputs: _containers.RepeatedScalarFieldContainer[str]
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    execution_mode: str
+    status: GraphActivityStatus
+    batch: int
+    changes: PlanSummary
+    started_at: _timestamp_pb2.Timestamp
+    finished_at: _timestamp_pb2.Timestamp
+    plan_seconds: float
+    def __init__(self, unit: _Optional[str] = ..., group: _Optional[int] = ..., run: _Optional[bool] = ..., reason: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., type: _Optional[str] = ..., depends_on: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[str]] = ..., outputs: _Optional[_Iterable[str]] = ..., execution_mode: _Optional[str] = ..., status: _Optional[_Union[GraphActivityStatus, str]] = ..., batch: _Optional[int] = ..., changes: _Optional[_Union[PlanSummary, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., plan_seconds: _Optional[float] = ...) -> None: ...
 
 class GraphEdge(_message.Message):
     __slots__ = ("from_unit", "to_unit")

@@ -198,16 +198,22 @@ class GetPlanResponse(_message.Message):
     def __init__(self, plan: _Optional[_Union[_runs_pb2.Plan, _Mapping]] = ...) -> None: ...
 
 class GetExecutionGraphRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "commit", "draw")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    DRAW_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    commit: str
+    draw: bool
+    def __init__(self, name: _Optional[str] = ..., commit: _Optional[str] = ..., draw: _Optional[bool] = ...) -> None: ...
 
 class GetExecutionGraphResponse(_message.Message):
-    __slots__ = ("graph",)
+    __slots__ = ("graph", "svg")
     GRAPH_FIELD_NUMBER: _ClassVar[int]
+    SVG_FIELD_NUMBER: _ClassVar[int]
     graph: _runs_pb2.ExecutionGraph
-    def __init__(self, graph: _Optional[_Union[_runs_pb2.ExecutionGraph, _Mapping]] = ...) -> None: ...
+    svg: str
+    def __init__(self, graph: _Optional[_Union[_runs_pb2.ExecutionGraph, _Mapping]] = ..., svg: _Optional[str] = ...) -> None: ...
 
 class ListResourceChangesRequest(_message.Message):
     __slots__ = ("parent", "page_size", "page_token", "action")

@@ -180,7 +180,7 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRunSteps(self, request, context):
-        """Lists the steps of a run, in order.
+        """Lists the steps of a run, in order; after each task of a run by units those of its units, also while it goes on.
         The caller must hold runs.read in the account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -196,7 +196,8 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetExecutionGraph(self, request, context):
-        """Gets the units of the current plan as a graph; one without activities when the root was planned whole.
+        """Gets the units of a run's current plan as a graph; one with a single activity when the root was planned whole. The run
+        `latest` stands for the newest run of the stack state that has a plan.
         Fails with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept.
         The caller must hold runs.read in the account.
         """

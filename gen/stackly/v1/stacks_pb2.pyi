@@ -38,6 +38,7 @@ class StackStateCondition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STACK_STATE_CONDITION_UPDATE_AVAILABLE: _ClassVar[StackStateCondition]
     STACK_STATE_CONDITION_LAST_RUN_FAILED: _ClassVar[StackStateCondition]
     STACK_STATE_CONDITION_HISTORY_MISMATCH: _ClassVar[StackStateCondition]
+    STACK_STATE_CONDITION_ENGINE_SUSPENDED: _ClassVar[StackStateCondition]
 STACK_CODE_STATUS_UNSPECIFIED: StackCodeStatus
 STACK_CODE_STATUS_ACTIVE: StackCodeStatus
 STACK_CODE_STATUS_INVALID: StackCodeStatus
@@ -54,6 +55,7 @@ STACK_STATE_CONDITION_LOCKED: StackStateCondition
 STACK_STATE_CONDITION_UPDATE_AVAILABLE: StackStateCondition
 STACK_STATE_CONDITION_LAST_RUN_FAILED: StackStateCondition
 STACK_STATE_CONDITION_HISTORY_MISMATCH: StackStateCondition
+STACK_STATE_CONDITION_ENGINE_SUSPENDED: StackStateCondition
 
 class StackCode(_message.Message):
     __slots__ = ("name", "uid", "etag", "repository", "repo_path", "ref", "current_commit", "status", "config", "findings", "stack_state_count", "created_at", "updated_at")
@@ -86,7 +88,7 @@ class StackCode(_message.Message):
     def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., repository: _Optional[str] = ..., repo_path: _Optional[str] = ..., ref: _Optional[str] = ..., current_commit: _Optional[str] = ..., status: _Optional[_Union[StackCodeStatus, str]] = ..., config: _Optional[_Union[StackConfig, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_policies_pb2.Finding, _Mapping]]] = ..., stack_state_count: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StackConfig(_message.Message):
-    __slots__ = ("stack", "version", "environment", "labels", "auto_deploy", "policies", "states", "engine", "required_features", "required_labels", "plan_timeout_seconds", "apply_timeout_seconds")
+    __slots__ = ("stack", "version", "environment", "labels", "auto_deploy", "policies", "states", "engine", "required_features", "required_labels", "plan_timeout_seconds", "apply_timeout_seconds", "units", "data_refresh_seconds", "max_age_seconds", "audit_seconds", "max_parallel")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +115,11 @@ class StackConfig(_message.Message):
     REQUIRED_LABELS_FIELD_NUMBER: _ClassVar[int]
     PLAN_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     APPLY_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    DATA_REFRESH_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
     stack: str
     version: str
     environment: str
@@ -125,7 +132,12 @@ class StackConfig(_message.Message):
     required_labels: _containers.ScalarMap[str, str]
     plan_timeout_seconds: int
     apply_timeout_seconds: int
-    def __init__(self, stack: _Optional[str] = ..., version: _Optional[str] = ..., environment: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., auto_deploy: _Optional[bool] = ..., policies: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., required_features: _Optional[_Iterable[str]] = ..., required_labels: _Optional[_Mapping[str, str]] = ..., plan_timeout_seconds: _Optional[int] = ..., apply_timeout_seconds: _Optional[int] = ...) -> None: ...
+    units: bool
+    data_refresh_seconds: int
+    max_age_seconds: int
+    audit_seconds: int
+    max_parallel: int
+    def __init__(self, stack: _Optional[str] = ..., version: _Optional[str] = ..., environment: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., auto_deploy: _Optional[bool] = ..., policies: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[str]] = ..., engine: _Optional[str] = ..., required_features: _Optional[_Iterable[str]] = ..., required_labels: _Optional[_Mapping[str, str]] = ..., plan_timeout_seconds: _Optional[int] = ..., apply_timeout_seconds: _Optional[int] = ..., units: _Optional[bool] = ..., data_refresh_seconds: _Optional[int] = ..., max_age_seconds: _Optional[int] = ..., audit_seconds: _Optional[int] = ..., max_parallel: _Optional[int] = ...) -> None: ...
 
 class StackCodeVersion(_message.Message):
     __slots__ = ("name", "commit", "author", "message", "committed_at", "config", "findings", "created_at")
@@ -148,7 +160,7 @@ class StackCodeVersion(_message.Message):
     def __init__(self, name: _Optional[str] = ..., commit: _Optional[str] = ..., author: _Optional[str] = ..., message: _Optional[str] = ..., committed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., config: _Optional[_Union[StackConfig, _Mapping]] = ..., findings: _Optional[_Iterable[_Union[_policies_pb2.Finding, _Mapping]]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StackState(_message.Message):
-    __slots__ = ("name", "uid", "etag", "stack_code", "namespace", "state_block", "commit", "desired_commit", "environment", "labels", "variables", "auto_deploy", "status", "conditions", "serial", "lineage", "resource_count", "lock", "current_run", "last_applied_run", "created_at", "updated_at", "deleted_at", "purge_at")
+    __slots__ = ("name", "uid", "etag", "stack_code", "namespace", "state_block", "commit", "desired_commit", "environment", "labels", "variables", "auto_deploy", "status", "conditions", "serial", "lineage", "resource_count", "lock", "current_run", "last_applied_run", "created_at", "updated_at", "deleted_at", "purge_at", "engine_suspended")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -187,6 +199,7 @@ class StackState(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     DELETED_AT_FIELD_NUMBER: _ClassVar[int]
     PURGE_AT_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     etag: str
@@ -211,7 +224,8 @@ class StackState(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     deleted_at: _timestamp_pb2.Timestamp
     purge_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., stack_code: _Optional[str] = ..., namespace: _Optional[str] = ..., state_block: _Optional[str] = ..., commit: _Optional[str] = ..., desired_commit: _Optional[str] = ..., environment: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., variables: _Optional[_Mapping[str, Variable]] = ..., auto_deploy: _Optional[bool] = ..., status: _Optional[_Union[StackStateStatus, str]] = ..., conditions: _Optional[_Iterable[_Union[StackStateCondition, str]]] = ..., serial: _Optional[int] = ..., lineage: _Optional[str] = ..., resource_count: _Optional[int] = ..., lock: _Optional[_Union[_states_pb2.StateLock, _Mapping]] = ..., current_run: _Optional[str] = ..., last_applied_run: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    engine_suspended: bool
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., etag: _Optional[str] = ..., stack_code: _Optional[str] = ..., namespace: _Optional[str] = ..., state_block: _Optional[str] = ..., commit: _Optional[str] = ..., desired_commit: _Optional[str] = ..., environment: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., variables: _Optional[_Mapping[str, Variable]] = ..., auto_deploy: _Optional[bool] = ..., status: _Optional[_Union[StackStateStatus, str]] = ..., conditions: _Optional[_Iterable[_Union[StackStateCondition, str]]] = ..., serial: _Optional[int] = ..., lineage: _Optional[str] = ..., resource_count: _Optional[int] = ..., lock: _Optional[_Union[_states_pb2.StateLock, _Mapping]] = ..., current_run: _Optional[str] = ..., last_applied_run: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deleted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., engine_suspended: _Optional[bool] = ...) -> None: ...
 
 class Variable(_message.Message):
     __slots__ = ("json", "sensitive")

@@ -180,7 +180,7 @@ class StackServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateStackState(self, request, context):
-        """Changes labels, variables or auto_deploy of a stack state. Starts no run.
+        """Changes labels, variables, auto_deploy or engine_suspended of a stack state. Starts no run.
         The caller must hold stacks.write in the account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -40,6 +40,7 @@ __all__ = [
     "NotWaiting",
     "PageTokenInvalid",
     "PlanChanged",
+    "PlanNotCovered",
     "PlanNotReady",
     "PolicyInUse",
     "PolicyInvalid",
@@ -301,6 +302,10 @@ class StackStateGone(FailedPrecondition):
     """The stack state is deleted or destroyed."""
 
 
+class PlanNotCovered(FailedPrecondition):
+    """A plan that was made again while its run is applied would do more than what was approved; metadata has the units."""
+
+
 REASONS: dict[str, type[StacklyError]] = {
     "VALIDATION_FAILED": ValidationFailed,
     "UPDATE_EMPTY": UpdateEmpty,
@@ -363,4 +368,5 @@ REASONS: dict[str, type[StacklyError]] = {
     "LOG_EXPIRED": LogExpired,
     "LIMIT_EXCEEDED": LimitExceeded,
     "STACK_STATE_GONE": StackStateGone,
+    "PLAN_NOT_COVERED": PlanNotCovered,
 }

@@ -15,7 +15,17 @@ from stackly_sdk.values import Json, Masked, output_values
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.run_service import AsyncRunServiceClient
-    from stackly_sdk._gen.stackly.v1 import Plan, PlanSummary, ResourceChange, RunError, RunOutcome, RunStatus, RunStep
+    from stackly_sdk._gen.stackly.v1 import (
+        ExecutionGraph,
+        GetExecutionGraphResponse,
+        Plan,
+        PlanSummary,
+        ResourceChange,
+        RunError,
+        RunOutcome,
+        RunStatus,
+        RunStep,
+    )
     from stackly_sdk._gen.stackly.v1 import Run as RunMessage
     from stackly_sdk.aio.client import AsyncStackly
 
@@ -145,7 +155,16 @@ class AsyncRun:
         """What the current plan would change, by address; `action` such as `delete` narrows it."""
         return self._client.runs.api.list_resource_changes(parent=self.name, action=action)
 
+    async def graph(self) -> "ExecutionGraph":
+        """The units of its current plan as a graph: waves, chains, and where each unit is. Raises PlanNotReady before it."""
+        return there((await self.execution_graph()).graph)
+
+    async def execution_graph(self, *, draw: bool = False) -> "GetExecutionGraphResponse":
+        """The graph, with `draw` as a picture too: a whole SVG document."""
+        return await self._client.runs.api.get_execution_graph(name=f"{self.name}/graph", draw=draw)
+
     def steps(self) -> "AsyncPager[RunStep]":
+        """Its tasks, and after each those of its units; while it goes on too."""
         return self._client.runs.api.list_run_steps(parent=self.name)
 
     async def refresh(self) -> "AsyncRun":

@@ -12,7 +12,13 @@ from stackly_sdk.values import Json, Masked, Secret, output_values, run_variable
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.stack_service import AsyncStackServiceClient
-    from stackly_sdk._gen.stackly.v1 import RunType, StackState, StackStateStatus
+    from stackly_sdk._gen.stackly.v1 import (
+        ExecutionGraph,
+        GetExecutionGraphResponse,
+        RunType,
+        StackState,
+        StackStateStatus,
+    )
     from stackly_sdk.aio.client import AsyncStackly
     from stackly_sdk.aio.runs import AsyncRun
 
@@ -133,6 +139,12 @@ class AsyncStack:
 
         return await self._run(RunType.PLAN_ONLY, commit, message, variables, auto_apply=False)
 
+    async def audit(self, *, message: str = "") -> "AsyncRun":
+        """Starts a run that audits the engine at the applied commit; `plan.audit` of it says what it found."""
+        from stackly_sdk._gen.stackly.v1 import RunType
+
+        return await self._run(RunType.AUDIT, "", message, None, auto_apply=False)
+
     async def destroy(self, *, message: str = "", etag: str = "") -> "AsyncRun":
         """Starts a run that destroys all its resources; it asks for approval like any other."""
         response = await self._client.stacks.api.destroy_stack_state(name=self.name, message=message, etag=etag)
@@ -142,6 +154,15 @@ class AsyncStack:
         """The outputs of its newest state by name. Sensitive ones are `MASKED` unless asked for, which is audited."""
         found = await self.state.outputs(include_sensitive=include_sensitive)
         return output_values(found.outputs)
+
+    async def graph(self, commit: str = "") -> "ExecutionGraph":
+        """The units of its newest plan as a graph; of a commit when one is given. Raises PlanNotReady when there is none."""
+        return there((await self.execution_graph(commit)).graph)
+
+    async def execution_graph(self, commit: str = "", *, draw: bool = False) -> "GetExecutionGraphResponse":
+        """The graph, with `draw` as a picture too: a whole SVG document."""
+        name = f"{self.name}/runs/latest/graph"
+        return await self._client.runs.api.get_execution_graph(name=name, commit=commit, draw=draw)
 
     def runs(self) -> "AsyncPager[AsyncRun]":
         """Its runs, newest first."""
@@ -154,9 +175,13 @@ class AsyncStack:
         variables: Variables | None = None,
         remove_variables: tuple[str, ...] = (),
         auto_deploy: bool | None = None,
+        engine_suspended: bool | None = None,
         etag: str = "",
     ) -> "AsyncStack":
-        """Changes what is given and nothing else; labels are replaced, variables are added. Starts no run."""
+        """Changes what is given and nothing else; labels are replaced, variables are added. Starts no run.
+
+        `engine_suspended`: its runs are whole, though its code says `engine = "auto"`.
+        """
         from stackly_sdk._gen.stackly.v1 import StackState, Variable
 
         values = {**stack_variables(variables), **{name: Variable() for name in remove_variables}}
@@ -166,12 +191,14 @@ class AsyncStack:
                 ("labels", labels is not None),
                 ("variables", bool(values)),
                 ("auto_deploy", auto_deploy is not None),
+                ("engine_suspended", engine_suspended is not None),
             )
             if given
         ]
         message = StackState(
-            name=self.name, etag=etag, labels=dict(labels or {}), variables=values, auto_deploy=auto_deploy
-        )
+            name=self.name, etag=etag, labels=dict(labels or {}), variables=values, auto_deploy=auto_deploy,
+            engine_suspended=engine_suspended,
+        )  # fmt: skip
         response = await self._client.stacks.api.update_stack_state(stack_state=message, update_mask=mask)
         return self._take(response.stack_state)
 

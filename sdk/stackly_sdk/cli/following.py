@@ -69,6 +69,7 @@ class Follower:
         self._offset = offset
         self._log_ended = False
         self._status = -1
+        self._left: list[str] = words.left(run)
 
     def follow(self) -> "RunMessage":
         """Gives the run when it ended or waits for people; raises what a reader met."""
@@ -137,6 +138,10 @@ class Follower:
         worker = f" on {words.last(run.worker)}" if run.worker and not self._settled() else ""
         plan = f" {words.summary(run.plan_summary)}" if run.plan_summary else ""
         click.secho(clean(f"● {words.status(run.status)}{worker}{missing(run)}{plan}"), fg="cyan", bold=True)
+        left = words.left(run)
+        for line in left if left != self._left else ():
+            click.secho(clean(f"  to be planned again: {line}"), fg="yellow")
+        self._left = left
         if run.waiting_on and run.waiting_on.missing_capabilities:
             click.secho(clean(f"  no worker has: {words.lacking(run.waiting_on)}"), fg="yellow")
 

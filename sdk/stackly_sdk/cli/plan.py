@@ -34,8 +34,13 @@ def show(session: Session, *, run: str) -> None:
 
 
 def print_plan(current: "Plan", changes: "Iterable[ResourceChange]") -> None:
+    from stackly_sdk.cli.audits import audit_lines
     from stackly_sdk.cli.units import counted, draw_plan
 
+    if current.audit is not None:
+        for text, colour in audit_lines(current.audit):
+            click.secho(clean(text), fg=colour)
+        click.echo("What a plan of the whole root would change:")
     for line in draw_plan(current, changes):
         click.secho(clean(line.text), fg=line.colour)
     click.secho(words.summary(current.summary), bold=True)

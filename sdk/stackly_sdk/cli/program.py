@@ -24,6 +24,7 @@ class Stackly(LazyGroup):
         "codes": ("codes:codes", "Stack code in connected repositories."),
         "runs": ("runs:runs", "Start, follow, approve and cancel runs."),
         "plan": ("plan:plan", "What a run would change."),
+        "graph": ("graph:graph", "The units of a stack in the waves in which they run; as SVG, for Graphviz."),
         "outputs": ("outputs:outputs", "Outputs of a stack."),
         "state": ("state:state", "Terraform state: versions, export, lock."),
         "workers": ("workers:workers", "Workers, and tokens for new ones."),
@@ -49,6 +50,8 @@ class Stackly(LazyGroup):
 @click.pass_context
 def stackly(context: click.Context, profile: str, account: str, timeout: float) -> None:
     """Stackly: a push becomes applied infrastructure."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     context.obj = Session(profile=profile, account=account, timeout=timeout)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from stackly_sdk.cli import words
+from stackly_sdk.cli.graph import graph_of_run
 from stackly_sdk.cli.session import Session, clean, json_option
+from stackly_sdk.cli.steps import tasks
 from stackly_sdk.cli.variables import values_of, variable_options
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 @click.group()
 def runs() -> None:
     """Start, follow and decide on runs. A run is named STACK/run-NUMBER."""
+
+
+runs.add_command(graph_of_run)
 
 
 @runs.command()
@@ -86,8 +91,30 @@ def list_runs(session: Session, *, stack: str, limit: int) -> None:
 def show(session: Session, *, run: str) -> None:
     """Show one run."""
     with session.client() as client:
-        found = client.runs.get(run).raw
-    session.show(found, lambda: _lines(found))
+        current = client.runs.get(run)
+        found, parts = current.raw, [] if session.json else list(current.steps())
+    session.show(found, lambda: [*_lines(found), *tasks(parts)])
+
+
+@runs.command()
+@click.argument("run")
+@json_option
+def steps(session: Session, *, run: str) -> None:
+    """List the tasks of a run, and the units within them; while it goes on too."""
+    with session.client() as client:
+        found = list(client.runs.get(run).steps())
+    session.table(
+        found,
+        ("STEP", "STATUS", "BATCH", "TOOK", "WORKER", "WHY"),
+        lambda step: (
+            words.last(step.name),
+            words.status(step.status),
+            step.batch,
+            words.took(step.started_at, step.finished_at),
+            words.last(step.worker),
+            "; ".join(step.reasons[:3]),
+        ),
+    )
 
 
 @runs.command()
@@ -186,6 +213,7 @@ def _lines(run: "Run") -> Iterator[str]:
         "blocked by": (run.waiting_on.blocking_run or run.waiting_on.lock_holder) if run.waiting_on else "",
     }
     yield from (f"  {key:<12}{value}" for key, value in facts.items() if value)
+    yield from (f"  left: {line}" for line in words.left(run))
     for each in run.approvals:
         word = "approved" if each.approved else "rejected"
         stale = "" if each.valid or not each.approved else " (an older plan)"

@@ -86,6 +86,11 @@ def create(
     "--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label; all given replace all there are."
 )
 @click.option("--auto-deploy/--no-auto-deploy", default=None, help="Whether a push goes on to apply.")
+@click.option(
+    "--suspend-engine/--trust-engine",
+    default=None,
+    help="Run it whole, or cut it into units again as its code says.",
+)
 @click.option("--remove-var", multiple=True, metavar="NAME", help="Forget this variable; may be repeated.")
 @variable_options
 @json_option
@@ -95,12 +100,13 @@ def update(
     stack: str,
     labels: tuple[str, ...],
     auto_deploy: bool | None,
+    suspend_engine: bool | None,
     remove_var: tuple[str, ...],
     var: tuple[str, ...],
     var_file: Path | None,
     secret: tuple[str, ...],
 ) -> None:
-    """Change labels, variables or auto-deploy. Starts no run."""
+    """Change labels, variables, auto-deploy or whether the engine is trusted. Starts no run."""
     values = values_of(var, var_file, secret)
     with session.client() as client:
         changed = client.stacks.get(stack).update(
@@ -108,8 +114,25 @@ def update(
             variables=values,
             remove_variables=remove_var,
             auto_deploy=auto_deploy,
+            engine_suspended=suspend_engine,
         )
     session.show(changed.raw, lambda: [f"Changed {stack}. Take it up: stackly run {stack}"])
+
+
+@stacks.command()
+@click.argument("stack")
+@click.option("--message", "-m", default="", help="Why, for people.")
+@click.option("--follow", "-f", is_flag=True, help="Show phases and log, which says what was found.")
+@json_option
+def audit(session: Session, *, stack: str, message: str, follow: bool) -> None:
+    """Audit the engine: plan the whole of a stack and hold what its runs would skip against it. Changes nothing.
+
+    What was found is in `stackly plan show` of the run.
+    """
+    from stackly_sdk.cli.following import present
+
+    with session.client() as client:
+        present(session, client, client.stacks.get(stack).audit(message=message), follow=follow)
 
 
 @stacks.command()

@@ -1,15 +1,17 @@
 """How messages read in one line."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from stackly_sdk.durations import said
 from stackly_sdk.names import last_part
 
 if TYPE_CHECKING:
-    from stackly_sdk._gen.stackly.v1 import PlanSummary, WaitingOn
+    from stackly_sdk._gen.stackly.v1 import PlanSummary, Run, WaitingOn
 
 _SHORT_COMMIT = 8
+_TENTHS, _LEAST = 10, 0.05  # seconds: below them with a tenth, not worth a word
 
 
 def status(value: Any) -> str:
@@ -44,12 +46,53 @@ def summary(plan: "PlanSummary | None") -> str:
     return f"Plan: {', '.join(parts)}.{outputs}"
 
 
+def counts(plan: "PlanSummary | None") -> str:
+    """`+2 ~1 -1`; `no changes` of a plan without any, empty for none."""
+    if plan is None:
+        return ""
+    signs = (
+        ("+", plan.add),
+        ("~", plan.change),
+        ("-", plan.destroy),
+        ("import ", plan.import_),
+        ("forget ", plan.forget),
+    )
+    parts = [f"{sign}{count}" for sign, count in signs if count]
+    parts += [f"{plan.output_changes} output{'s' if plan.output_changes > 1 else ''}"] if plan.output_changes else []
+    return " ".join(parts) or "no changes"
+
+
+def took(begun: dt.datetime | None, ended: dt.datetime | None) -> str:
+    """`1.2s`, `3m05s`; with dots while it goes on, empty before it began."""
+    if begun is None:
+        return ""
+    return seconds((ended - begun).total_seconds()) if ended else f"{ago(begun).removesuffix(' ago')} …"
+
+
+def seconds(count: float) -> str:
+    """`0.4s`, `14s`, `3m05s`."""
+    return f"{count:.1f}s" if count < _TENTHS else said(count)
+
+
+def saved(plans: Iterable[float]) -> str:
+    """`about 14s of planning saved`, from what the last plans of skipped units took; empty when none was measured."""
+    total = sum(plans)
+    return f"about {seconds(total)} of planning saved" if total >= _LEAST else ""
+
+
 def lacking(waits: "WaitingOn | None") -> str:
     """What no worker has, and what they have instead when it is an engine; empty when nothing is missing."""
     if waits is None or not waits.missing_capabilities:
         return ""
     offered = f" (workers have {', '.join(waits.offered_engines)})" if waits.offered_engines else ""
     return ", ".join(waits.missing_capabilities) + offered
+
+
+def left(run: "Run") -> list[str]:
+    """A line for each unit that the run's last apply left to be planned again; empty when it left none."""
+    lines = [f"{each.unit} {each.detail or 'needs a unit that was left'}" for each in run.left_units]
+    more = run.left_count - len(run.left_units)
+    return [*lines, f"and {more} more"] if more > 0 else lines
 
 
 def pairs(values: dict[str, str]) -> str:

@@ -16,13 +16,15 @@ Connection = AsyncConnection[TupleRow]
 
 _BATCH = """run_id, plan_number, phase, batch, slices, status, task_queue, nonce, worker_id, epoch,
     coalesce(lease_expires_at > clock_timestamp(), false) AS lease_live, start_token, apply_started_at, outcome,
-    started_at, finished_at"""
+    started_at, finished_at, uncovered"""
 _KEY = "account_id = %(account)s AND run_id = %(run)s AND plan_number = %(number)s AND phase = %(phase)s AND batch = %(batch)s"
+
+_STATUSES = {Outcome.SUCCEEDED: "SUCCEEDED", Outcome.PARTIAL: "SUCCEEDED", Outcome.GONE: "CANCELED"}
 
 
 def _batch(**row: Any) -> BatchRow:
     row["phase"], row["status"] = Phase(row["phase"]), BatchStatus(row["status"])
-    return BatchRow(**{**row, "slices": tuple(row["slices"])})
+    return BatchRow(**{**row, "slices": tuple(row["slices"]), "uncovered": tuple(row["uncovered"])})
 
 
 def _key(account_id: UUID, batch: BatchRow, **more: Any) -> dict[str, Any]:
@@ -160,9 +162,21 @@ async def start(conn: Connection, account_id: UUID, batch: BatchRow, start_token
     return cursor.rowcount == 1
 
 
+async def bar(conn: Connection, account_id: UUID, batch: BatchRow, units: Sequence[str]) -> bool:
+    """Notes units that the approved plan does not cover; False when they all were noted before."""
+    cursor = await conn.execute(
+        f"""
+        UPDATE run_batches SET uncovered = uncovered || %(units)s::text[]
+        WHERE {_KEY} AND status = 'RUNNING' AND epoch = %(epoch)s AND NOT uncovered @> %(units)s::text[]
+        """,  # noqa: S608
+        _key(account_id, batch, units=list(units), epoch=batch.epoch),
+    )
+    return cursor.rowcount == 1
+
+
 async def finish(conn: Connection, account_id: UUID, batch: BatchRow, outcome: Outcome, exit_code: int) -> bool:
     """Ends a batch under its epoch; False when it has ended, or is another's."""
-    status = {Outcome.SUCCEEDED: "SUCCEEDED", Outcome.GONE: "CANCELED"}.get(outcome, "FAILED")
+    status = _STATUSES.get(outcome, "FAILED")
     cursor = await conn.execute(
         f"""
         UPDATE run_batches SET status = %(status)s, outcome = %(outcome)s, exit_code = %(code)s,

@@ -5,13 +5,14 @@ import base64
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from stackly_engine import exact, plans
 from stackly_engine.deltas import Delta
+from stackly_engine.projected_chain import ProjectedChain
 from stackly_server.access import Batch, Kind, Subject
 from stackly_server.accounts.namespaces import account_name
 from stackly_server.crash import crash_point
@@ -19,12 +20,27 @@ from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import Conflict, Denied, Invalid, NotFound, NotNow, Unauthenticated
 from stackly_server.hub import Hub
 from stackly_server.limits import PLAN_BYTES
-from stackly_server.runs import batch_store, changes, store
+from stackly_server.runs import audit_store, batch_store, changes, store
+from stackly_server.runs.auditing import AuditService
 from stackly_server.runs.glance_store import wishes_of
-from stackly_server.runs.model import BATCH, DONE, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status
+from stackly_server.runs.model import (
+    BATCH,
+    DONE,
+    TO_PLAN,
+    BatchRow,
+    BatchStatus,
+    Left,
+    Outcome,
+    Phase,
+    Run,
+    RunType,
+    Status,
+)
 from stackly_server.runs.ports import Blobs, Keys, Lease
 from stackly_server.runs.progress import Progress
-from stackly_server.runs.submitted import SubmittedPlan
+from stackly_server.runs.rounds import check_end
+from stackly_server.runs.source_digest import artifact_of
+from stackly_server.runs.submitted import SubmittedPlan, projection_of
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import BatchFence, NewState, Refusal
 from stackly_server.states.records import RecordService
@@ -32,6 +48,7 @@ from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
 
 _TOKEN = "stkr_"  # noqa: S105
+SUSPENDED = "unsound: an audit found the engine unsound here, or a person suspended it"
 _REMEMBERED = 10_000  # run tokens
 
 
@@ -51,6 +68,7 @@ class BatchService:
         self._records = records
         self._workers = workers
         self._progress = progress
+        self._auditing = AuditService(stacks, states, records)
         self._lease_seconds = lease_seconds
         self._known: OrderedDict[bytes, tuple[Batch, UUID, str]] = OrderedDict()
 
@@ -124,15 +142,24 @@ class BatchService:
             run, state, batch = await self.held(conn, subject)
             variables = await self._stacks.blueprint(conn, state, run.to_commit)
             head = await self._states.head(conn, subject.tenant, state.id)
+            if (plan.audit is not None) != (run.type is RunType.AUDIT):
+                raise Invalid("VALIDATION_FAILED", "An audit says what it found, and nobody else does.")
+            plan.check_artifact(await artifact_of(conn, subject.tenant, run.id))
         values = {**variables.variables, **run.variables, **await self.secret_variables(subject.tenant, run, state)}
         key = await self._states.hash_key(subject.tenant, head)
         hashed = plans.variables_hash({name: exact.loads(text.encode()) for name, text in values.items()}, key)
         digest = await asyncio.to_thread(plan.digest, projected, hashed)
         blob = f"{subject.tenant}/plans/{run.id}/{batch.plan_number}-{batch.epoch}"
-        await self._blobs.put_new(blob, await self._keys.seal(subject.tenant, "plan", blob, plan.bundle))
+        await self._put(subject.tenant, blob, plan.bundle)
+        if isinstance(projected, ProjectedChain):  # what is planned again at the apply is held to it
+            await self._put(subject.tenant, projection_of(blob), plan.projected)
         row = plan.row(run, batch.plan_number, digest, blob, projected)
+        if variables.engine_suspended:
+            row = replace(row, whole_reasons=(*row.whole_reasons, SUSPENDED))
         async with self._db.transaction(subject) as tx:
             await self.held(tx.conn, subject, lock=True)
+            if plan.audit is not None:
+                await audit_store.insert(tx.conn, tx.account_id, state.id, (run.id, batch.plan_number), plan.audit)
             if await store.insert_plan(tx.conn, tx.account_id, row):
                 shown = changes.resource_changes(projected)
                 await store.insert_changes(tx.conn, tx.account_id, run.id, batch.plan_number, shown)
@@ -206,8 +233,10 @@ class BatchService:
                 status, force = wishes
         return lease_end, stop, force
 
-    async def finish(self, subject: Subject, outcome: Outcome, error: Any, suspects: list[str], exit_code: int) -> None:
-        """The end of a batch, and what follows from it. The same report again changes nothing."""
+    async def finish(
+        self, subject: Subject, outcome: Outcome, error: Any, suspects: list[str], exit_code: int, left: Sequence[Left] = (),
+    ) -> None:  # fmt: skip
+        """The end of a batch, and what follows from it; `left` of a partial apply. The same report again changes nothing."""
         async with self._db.transaction(subject) as tx:
             run, state, batch = await self._of(tx.conn, subject, lock=True)
             mine = batch.epoch == _batch(subject).epoch
@@ -215,28 +244,39 @@ class BatchService:
                 return
             if not mine or not await batch_store.finish(tx.conn, tx.account_id, batch, outcome, exit_code):
                 raise Conflict("LEASE_LOST", "This batch belongs to another runner now.")
-            await self.ended(tx, run, state, batch, outcome, error, suspects)
+            await self.ended(tx, run, state, batch, outcome, error, suspects, left)
         crash_point("api.finish.after_commit")
 
     async def ended(
         self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any, suspects: list[str],
+        left: Sequence[Left] = (),
     ) -> None:  # fmt: skip
         """What follows from the end of a batch."""
+        if batch.phase is Phase.PLAN and outcome is Outcome.PARTIAL:
+            raise Invalid("VALIDATION_FAILED", "Only an apply can be partial.")
         if run.done:
             return  # superseded meanwhile
         if batch.phase is Phase.APPLY:
             if suspects:
                 await store.add_suspects(tx.conn, tx.account_id, run.id, suspects)
-            await self._apply_ended(tx, run, state, batch, outcome, error)
+            plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
+            check_end(batch, plan, outcome, left)
+            await self._apply_ended(tx, run, state, batch, outcome, error or _lost("applying"), left)
             return
         plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
         if run.status is Status.CANCELING or outcome is Outcome.GONE:
             await self._progress.step(tx, run, state, Status.CANCELED)
         elif outcome is Outcome.SUCCEEDED and plan is not None:
             await self._progress.planned(tx, run, state, plan)
+            if run.type is RunType.AUDIT:
+                await self._auditing.settle(tx, run, state, plan)
         else:
             await self._progress.step(tx, run, state, Status.FAILED, error=error or _lost("planning"))
-            await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
+            if not run.partly_applied and run.type is not RunType.AUDIT:  # else that was said by the step
+                await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
+
+    async def _put(self, account_id: UUID, place: str, data: bytes) -> None:
+        await self._blobs.put_new(place, await self._keys.seal(account_id, "plan", place, data))
 
     async def secret_variables(self, account_id: UUID, run: Run, state: StackState) -> dict[str, str]:
         """Secret variables by name: those of the stack state, with those of the run on top."""
@@ -299,7 +339,7 @@ class BatchService:
         return claimed
 
     async def _begun(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, worker_id: UUID) -> None:
-        if batch.phase is Phase.PLAN and run.status is Status.QUEUED:
+        if batch.phase is Phase.PLAN and run.status in TO_PLAN:
             await self._progress.step(tx, run, state, Status.PLANNING, worker_id=worker_id)
         elif batch.helps:
             self._progress.wake(tx, run.id)
@@ -308,11 +348,9 @@ class BatchService:
             self._progress.wake(tx, run.id)
 
     async def _apply_ended(
-        self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any
-    ) -> None:
-        if batch.apply_started_at is None and outcome is Outcome.SUCCEEDED:
-            raise Invalid("VALIDATION_FAILED", "An apply that did not begin cannot have succeeded.")
-        error = error or _lost("applying")
+        self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any, left: Sequence[Left],
+    ) -> None:  # fmt: skip
+        """An apply ends with the last of its batches, as its first one ended."""
         beside = await batch_store.of_run(tx.conn, tx.account_id, run.id)
         beside = [one for one in beside if one.phase is Phase.APPLY and one.plan_number == batch.plan_number]
         self._progress.wake(tx, run.id)
@@ -325,10 +363,11 @@ class BatchService:
             if one.helps and one.status is BatchStatus.QUEUED and one.batch != batch.batch:
                 await self._progress.drop(tx, state, one)
         if any(one.helps and one.status is BatchStatus.RUNNING and one.batch != batch.batch for one in beside):
-            if not batch.helps and outcome is not Outcome.SUCCEEDED:
-                await store.set_error(tx.conn, tx.account_id, run.id, error)
-            return  # what others are still at belongs to this run: it ends with the last of them
-        await self._progress.applied(tx, run, state, outcome, error)
+            if outcome in {Outcome.SUCCEEDED, Outcome.PARTIAL}:
+                raise Invalid("VALIDATION_FAILED", "An apply comes to its end after all batches that it offered.")
+            await store.set_error(tx.conn, tx.account_id, run.id, error)
+            return
+        await self._progress.applied(tx, run, state, outcome, error, left)
 
 
 def secrets_place(run_id: UUID) -> str:

@@ -44,7 +44,9 @@ def units(plan: Projected) -> list[dict[str, Any]]:
         return []
     found = plan.units
     few = sum(len(reason) for one in found for reason in one.reasons) > PLAN_REASONS_BYTES
-    return with_needs([(_unit(one, few=few), one.needs) for one in found])
+    return with_needs(
+        [(_unit(one, few=few), {"needs": one.needs, "inputs": one.inputs, "outputs": one.outputs}) for one in found]
+    )
 
 
 def _unit(one: PlannedUnit, *, few: bool) -> dict[str, Any]:

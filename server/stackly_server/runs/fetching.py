@@ -8,13 +8,14 @@ from stackly_server.database import Connection, Database
 from stackly_server.errors import NotFound
 from stackly_server.limits import STATE_OUTLINE_BYTES
 from stackly_server.logs.service import LogService
-from stackly_server.runs import store
+from stackly_server.runs import store, unit_store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.engines import requirement
 from stackly_server.runs.helping import order_place
 from stackly_server.runs.model import BatchRow, Phase, Run, RunType
 from stackly_server.runs.ports import Blobs, Keys, SourceEntry, Sources, Spec
 from stackly_server.runs.progress import run_name
+from stackly_server.runs.source_digest import artifact_of
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.service import StateService
 
@@ -42,6 +43,9 @@ class FetchService:
             blueprint = await self._stacks.blueprint(conn, state, run.to_commit)
             head = await self._states.head(conn, subject.tenant, state.id)
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
+            artifact = await artifact_of(conn, subject.tenant, run.id)
+            cut = blueprint.units and batch.phase is Phase.PLAN
+            costs = await unit_store.costs(conn, subject.tenant, state.id) if cut else []
         order = await self._order(subject, run, batch) if batch.helps else b""
         secrets = await self._batches.secret_variables(subject.tenant, run, state)
         timeout = blueprint.plan_timeout_seconds if batch.phase is Phase.PLAN else blueprint.apply_timeout_seconds
@@ -55,7 +59,7 @@ class FetchService:
             plan_sha256=hashlib.sha256(order).hexdigest() if batch.helps
             else plan.plan_sha256 if plan and batch.phase is Phase.APPLY else "", step=batch.step,
             log_offset=run.log_size, slices=batch.slices, work_key=str(state.id),
-            units=blueprint.units,
+            units=blueprint.units, options=blueprint.options, artifact_sha256=artifact, costs=tuple(costs),
         )  # fmt: skip
 
     async def source(self, subject: Subject) -> AsyncIterator[tuple[SourceEntry, bytes]]:

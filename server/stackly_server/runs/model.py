@@ -19,6 +19,13 @@ class RunType(StrEnum):
     APPLY = "APPLY"
     PLAN_ONLY = "PLAN_ONLY"
     DESTROY = "DESTROY"
+    AUDIT = "AUDIT"
+
+
+OF_WHAT_IS = frozenset({RunType.DESTROY, RunType.AUDIT})
+"""They are about the commit that was applied last."""
+READ_ONLY = frozenset({RunType.PLAN_ONLY, RunType.AUDIT})
+"""Their plan is all there is of them: nothing is asked, locked or applied."""
 
 
 class Trigger(StrEnum):
@@ -26,6 +33,7 @@ class Trigger(StrEnum):
 
     API = "API"
     PUSH = "PUSH"
+    SCHEDULE = "SCHEDULE"
 
 
 class Status(StrEnum):
@@ -36,6 +44,7 @@ class Status(StrEnum):
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
     APPLY_QUEUED = "APPLY_QUEUED"
     APPLYING = "APPLYING"
+    PARTIALLY_APPLIED = "PARTIALLY_APPLIED"
     CANCELING = "CANCELING"
     PLANNED_AND_FINISHED = "PLANNED_AND_FINISHED"
     APPLIED = "APPLIED"
@@ -54,8 +63,8 @@ DONE = frozenset({
 FOLLOWS: Mapping[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.PLANNING, Status.FAILED, Status.SUPERSEDED, Status.CANCELED}),
     Status.PLANNING: frozenset({
-        Status.QUEUED, Status.AWAITING_APPROVAL, Status.APPLY_QUEUED, Status.PLANNED_AND_FINISHED, Status.FAILED,
-        Status.SUPERSEDED, Status.CANCELING, Status.CANCELED,
+        Status.QUEUED, Status.AWAITING_APPROVAL, Status.APPLY_QUEUED, Status.PLANNED_AND_FINISHED, Status.APPLIED,
+        Status.FAILED, Status.SUPERSEDED, Status.CANCELING, Status.CANCELED,
     }),
     Status.AWAITING_APPROVAL: frozenset({
         Status.APPLY_QUEUED, Status.REJECTED, Status.EXPIRED, Status.SUPERSEDED, Status.CANCELED, Status.FAILED,
@@ -63,13 +72,17 @@ FOLLOWS: Mapping[Status, frozenset[Status]] = {
     Status.APPLY_QUEUED: frozenset({
         Status.APPLYING, Status.QUEUED, Status.AWAITING_APPROVAL, Status.CANCELED, Status.FAILED,
     }),
-    Status.APPLYING: frozenset({Status.APPLIED, Status.FAILED, Status.CANCELING}),
+    Status.APPLYING: frozenset({Status.APPLIED, Status.PARTIALLY_APPLIED, Status.FAILED, Status.CANCELING}),
+    Status.PARTIALLY_APPLIED: frozenset({Status.PLANNING, Status.FAILED, Status.SUPERSEDED, Status.CANCELED}),
     Status.CANCELING: frozenset({Status.CANCELED, Status.APPLIED, Status.FAILED, Status.PLANNED_AND_FINISHED}),
     **{status: frozenset() for status in DONE},
 }  # fmt: skip
 """Which status may follow which. Each step in SQL is guarded by it."""
 
-SUPERSEDABLE = (Status.QUEUED, Status.PLANNING, Status.AWAITING_APPROVAL)
+TO_PLAN = frozenset({Status.QUEUED, Status.PARTIALLY_APPLIED})
+"""In these a run waits for a worker to plan it."""
+
+SUPERSEDABLE = (Status.QUEUED, Status.PLANNING, Status.AWAITING_APPROVAL, Status.PARTIALLY_APPLIED)
 """A newer push takes the place of older pushes' runs in these."""
 
 
@@ -102,6 +115,7 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
     GONE = "GONE"
     LOST = "LOST"
+    PARTIAL = "PARTIAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +150,27 @@ class Run:
     done_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    left_count: int = 0
+    left_units: Sequence[Mapping[str, Any]] = ()
 
     @property
     def done(self) -> bool:
         """Whether it has ended."""
         return self.status in DONE
+
+    @property
+    def partly_applied(self) -> bool:
+        """Whether an apply of it left units, and none since has applied them."""
+        return self.left_count > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A unit that an apply left to be planned again. `cause`: DEFERRED, NOT_COVERED, INPUTS_CHANGED or NEEDS_OTHERS."""
+
+    unit: str
+    cause: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +213,11 @@ class Plan:
     whole_reasons: Sequence[str] = ()
     record_generations: int = 0
 
+    @property
+    def deferred(self) -> int:
+        """How many units can only be planned after this plan is applied."""
+        return sum(bool(unit["deferred"]) for unit in self.units)
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -219,6 +254,7 @@ class BatchRow:
     outcome: str | None
     started_at: datetime | None
     finished_at: datetime | None
+    uncovered: tuple[str, ...] = ()
 
     @property
     def helps(self) -> bool:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from stackly_server.runs.unit_batches import Cost
+from stackly_server.stacks.engine_options import EngineOptions
+
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
@@ -66,7 +69,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """All that a runner needs to know, secrets included."""
+    """All that a runner needs to know, secrets included. `costs`: what batches of units took lately, newest first."""
 
     run_name: str
     run_type: str
@@ -85,3 +88,6 @@ class Spec:
     slices: tuple[str, ...]
     work_key: str
     units: bool
+    options: EngineOptions
+    artifact_sha256: str
+    costs: tuple[Cost, ...]

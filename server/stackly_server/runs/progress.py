@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,13 @@ from stackly_server.policies.service import PolicyService
 from stackly_server.runs import batch_store, engines, store
 from stackly_server.runs.model import (
     BATCH,
+    READ_ONLY,
     SUPERSEDABLE,
+    TO_PLAN,
     WHOLE,
     BatchRow,
     BatchStatus,
+    Left,
     Outcome,
     Phase,
     Plan,
@@ -26,6 +30,7 @@ from stackly_server.runs.model import (
     Status,
     Trigger,
 )
+from stackly_server.runs.rounds import failure, kept
 from stackly_server.runs.verdict import after_apply, after_plan, votes
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import StateHead
@@ -73,16 +78,16 @@ class Progress:
     async def planned(self, tx: Transaction, run: Run, state: StackState, plan: Plan) -> None:
         """A plan is there: ends the run, asks people, or puts it in line to apply."""
         judged = await self.judge(tx.conn, tx.account_id, _with_plan(run, plan), state)
-        target = after_plan(run, plan.has_changes, judged.verdict)
+        target = after_plan(run, plan.has_changes, judged.verdict, plan.deferred)
         columns: dict[str, Any] = {"plan_digest": plan.digest}
         if target is Status.AWAITING_APPROVAL:
             columns["expires_at"] = judged.verdict.expires_seconds or APPROVAL_SECONDS_DEFAULT
         if target is Status.FAILED:
-            columns["error"] = {"reason": "POLICY_DENIED", "message": "; ".join(judged.verdict.deny)}
+            columns["error"] = failure(run, judged.verdict.deny, plan.units)
         moved = await self.step(tx, run, state, target, **columns)
         if moved is None:
             return
-        if target is Status.PLANNED_AND_FINISHED and run.type is not RunType.PLAN_ONLY:
+        if target in {Status.PLANNED_AND_FINISHED, Status.APPLIED} and run.type not in READ_ONLY:
             destroyed = run.type is RunType.DESTROY
             await self._stacks.applied(tx, state.id, run.to_commit, run.id, destroyed)
         if target is Status.APPLY_QUEUED:
@@ -158,15 +163,27 @@ class Progress:
             if run.trigger is Trigger.PUSH and run.number < newer.number:
                 await self.step(tx, run, state, Status.SUPERSEDED, by=f"run-{newer.number}")
 
-    async def applied(self, tx: Transaction, run: Run, state: StackState, outcome: Outcome, error: Any) -> None:
-        """An apply ended: records what became of the stack state, gives the lock back, lets the next one go on."""
-        target = after_apply(run, outcome)
-        moved = await self.step(tx, run, state, target, error=error if target is Status.FAILED else None)
+    async def applied(
+        self, tx: Transaction, run: Run, state: StackState, outcome: Outcome, error: Any, left: Sequence[Left] = ()
+    ) -> None:
+        """An apply ended: records what became of the stack state, gives the lock back, lets the next one go on.
+
+        One that left units has them planned again at once, on the state as it is now, and holds no lock until that is approved.
+        """
+        target = after_apply(run, outcome, len(left))
+        columns = kept(left) if outcome is Outcome.PARTIAL else {}
+        if target is Status.FAILED:
+            columns["error"] = failure(run, (), left=left) if outcome is Outcome.PARTIAL else error
+        if target is Status.PARTIALLY_APPLIED:
+            columns["plan_number"] = run.plan_number + 1
+        moved = await self.step(tx, run, state, target, **columns)
         if moved is None:
             return
         if target is Status.APPLIED:
             await self._stacks.applied(tx, state.id, run.to_commit, run.id, run.type is RunType.DESTROY)
-        else:
+        elif target is Status.PARTIALLY_APPLIED:
+            await self._queue(tx, moved, state, Phase.PLAN)
+        elif not moved.partly_applied:
             await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
         await self._states.release(tx, state.id, run.id)
         await self.advance(tx, state)
@@ -175,16 +192,24 @@ class Progress:
         self, tx: Transaction, run: Run, state: StackState, target: Status, by: str = "", **columns: Any
     ) -> Run | None:
         """One step of a run's life, told to all. None: the run is no longer where it could take it."""
+        if target is Status.APPLIED:
+            columns |= kept(())
         moved = await store.step(tx.conn, tx.account_id, run.id, target, **columns)
         if moved is None:
             return None
         facts = {"status": target.value, **({"by": by} if by else {})}
+        if moved.error is not None:
+            facts["reason"] = str(moved.error["reason"])
+        if target is Status.PARTIALLY_APPLIED:
+            facts["left"] = str(moved.left_count)
         tx.tell(f"run.{_EVENTS[target]}", self.name(tx, state, run), **facts)
         self.wake(tx, run.id)
         if moved.done:
+            if moved.partly_applied:  # it goes no further: the stack state is between two commits
+                await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
             await batch_store.drop_open(tx.conn, tx.account_id, run.id)
-            if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
-                phase = Phase.PLAN if run.status is Status.QUEUED else Phase.APPLY
+            if run.status in {*TO_PLAN, Status.APPLY_QUEUED}:
+                phase = Phase.APPLY if run.status is Status.APPLY_QUEUED else Phase.PLAN
                 tx.send("stop_workflow", str(run.id), {"workflow_id": workflow_id(run.id, phase, run.plan_number),
                                                        "namespace_id": str(state.namespace_id)})  # fmt: skip
         return moved
@@ -277,6 +302,7 @@ _EVENTS = {
     Status.AWAITING_APPROVAL: "approval_requested",
     Status.APPLY_QUEUED: "apply_queued",
     Status.APPLYING: "applying",
+    Status.PARTIALLY_APPLIED: "partially_applied",
     Status.CANCELING: "canceling",
     Status.PLANNED_AND_FINISHED: "planned",
     Status.APPLIED: "applied",

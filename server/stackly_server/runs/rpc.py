@@ -1,5 +1,6 @@
 """RunService on the wire, and the one StackService call that makes a run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,11 +15,12 @@ from stackly_server.limits import HEARTBEAT_SECONDS, STREAM_SECONDS, WAIT_SECOND
 from stackly_server.logs.model import Piece, texts, whole
 from stackly_server.logs.service import LogService
 from stackly_server.pages import Pages
+from stackly_server.runs.audit_wire import audit_to_proto
 from stackly_server.runs.graph_wire import graph_to_proto
-from stackly_server.runs.graphing import graph_of
-from stackly_server.runs.model import NewRun, RunType, Status
+from stackly_server.runs.model import TO_PLAN, NewRun, RunType, Status
 from stackly_server.runs.service import RunService, Shown
 from stackly_server.runs.store import Filter
+from stackly_server.runs.views import RunViews, drawn
 from stackly_server.runs.wire import (
     change_to_proto,
     new_run_from_proto,
@@ -29,7 +31,7 @@ from stackly_server.runs.wire import (
     timestamp,
 )
 
-_PLANNING = frozenset({Status.QUEUED, Status.PLANNING})
+_PLANNING = frozenset({*TO_PLAN, Status.PLANNING})
 _REACHED: dict[int, Callable[[Shown], bool]] = {
     runs_service_pb2.WAIT_UNTIL_UNSPECIFIED: lambda shown: shown.run.done,
     runs_service_pb2.WAIT_UNTIL_DONE: lambda shown: shown.run.done,
@@ -44,8 +46,9 @@ _REACHED: dict[int, Callable[[Shown], bool]] = {
 class RunServicer:
     """RunService: message in, one call, message out."""
 
-    def __init__(self, service: RunService, logs: LogService, hub: Hub, pages: Pages) -> None:
+    def __init__(self, service: RunService, views: RunViews, logs: LogService, hub: Hub, pages: Pages) -> None:
         self._service = service
+        self._views = views
         self._logs = logs
         self._hub = hub
         self._pages = pages
@@ -123,24 +126,28 @@ class RunServicer:
         scope = f"ListRunSteps/{request.parent}"
         cursor = await self._pages.open(request.page_token, scope, call)
         skip = int(cursor[0]) if cursor else 0
-        shown, batches = await self._service.steps(call, request.parent)
-        rows = list(enumerate(batches, start=1))[skip : skip + size + 1]
+        shown = await self._views.steps(call, request.parent)
+        rows = list(enumerate(shown.steps, start=1))[skip : skip + size + 1]
         token = await self._pages.next(rows, size, lambda row: (row[0],), scope, call)
-        steps = [step_to_proto(shown, batch) for _, batch in rows[:size]]
+        steps = [step_to_proto(request.parent, step, shown.workers) for _, step in rows[:size]]
         return runs_service_pb2.ListRunStepsResponse(run_steps=steps, next_page_token=token)
 
     async def GetPlan(
         self, request: runs_service_pb2.GetPlanRequest, call: Subject
     ) -> runs_service_pb2.GetPlanResponse:
         run_name = request.name.removesuffix("/plan")
-        return runs_service_pb2.GetPlanResponse(plan=plan_to_proto(run_name, await self._service.plan(call, run_name)))
+        plan, seconds = await self._views.plan(call, run_name)
+        message = plan_to_proto(run_name, plan, seconds)
+        if audit := await self._service.audit(call, plan):
+            message.audit.CopyFrom(audit_to_proto(audit))
+        return runs_service_pb2.GetPlanResponse(plan=message)
 
     async def GetExecutionGraph(
         self, request: runs_service_pb2.GetExecutionGraphRequest, call: Subject
     ) -> runs_service_pb2.GetExecutionGraphResponse:
-        plan = await self._service.plan(call, request.name.removesuffix("/graph"))
-        graph = graph_of(plan.units)
-        return runs_service_pb2.GetExecutionGraphResponse(graph=graph_to_proto(request.name, graph))
+        shown = await self._views.graph(call, request.name.removesuffix("/graph"), request.commit)
+        svg = await asyncio.to_thread(drawn, shown.graph) if request.draw else ""
+        return runs_service_pb2.GetExecutionGraphResponse(graph=graph_to_proto(shown), svg=svg)
 
     async def ListResourceChanges(
         self, request: runs_service_pb2.ListResourceChangesRequest, call: Subject

@@ -9,20 +9,26 @@ from uuid import UUID
 
 from google.protobuf.json_format import MessageToDict
 
+from stackly.v1 import runs_pb2
 from stackly.worker.v1 import runner_service_pb2 as runner
 from stackly.worker.v1 import tasks_pb2
 from stackly.worker.v1 import worker_task_service_pb2 as tasks
 from stackly_server.access import Batch, Subject
 from stackly_server.errors import Invalid, TooMuch
-from stackly_server.limits import CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
+from stackly_server.limits import ARTIFACT_BYTES, CHUNK_BYTES, PLAN_BYTES, STATE_BYTES, STOP_GRACE_SECONDS
 from stackly_server.runs import handed_in
+from stackly_server.runs.artifacts import ArtifactService
+from stackly_server.runs.audit_wire import report_from_proto
 from stackly_server.runs.batches import BatchService
+from stackly_server.runs.covering import CoverService, Replanned
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.helping import HelpService, Offered
-from stackly_server.runs.model import Outcome
+from stackly_server.runs.model import Left, Outcome
 from stackly_server.runs.ports import Lease
 from stackly_server.runs.submitted import SubmittedPlan
+from stackly_server.runs.unit_progress import UnitProgressService
 from stackly_server.runs.unit_records import UnitRecordService
+from stackly_server.runs.units_wire import reports_from_proto
 from stackly_server.runs.wire import timestamp
 from stackly_server.sealing import DataKey
 from stackly_server.states.model import UnitRecord
@@ -32,6 +38,7 @@ _OUTCOMES = {
     tasks_pb2.BATCH_OUTCOME_FAILED: Outcome.FAILED,
     tasks_pb2.BATCH_OUTCOME_GONE: Outcome.GONE,
     tasks_pb2.BATCH_OUTCOME_LOST: Outcome.LOST,
+    tasks_pb2.BATCH_OUTCOME_PARTIAL: Outcome.PARTIAL,
 }
 _LINK, _PROGRAM = 0o120000, 0o100755  # modes of Git
 
@@ -80,11 +87,15 @@ class RunnerServicer:
     """RunnerService: what runners ask and hand in."""
 
     def __init__(
-        self, batches: BatchService, fetching: FetchService, records: UnitRecordService, help_: HelpService
+        self, batches: BatchService, fetching: FetchService, records: UnitRecordService, artifacts: ArtifactService,
+        progress: UnitProgressService, covering: CoverService, help_: HelpService,
     ) -> None:  # fmt: skip
         self._batches = batches
         self._fetching = fetching
         self._records = records
+        self._artifacts = artifacts
+        self._progress = progress
+        self._covering = covering
         self._help = help_
 
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
@@ -96,6 +107,11 @@ class RunnerServicer:
             state_serial=spec.state_serial, state_lineage=spec.state_lineage, plan_sha256=spec.plan_sha256,
             stop_grace_seconds=STOP_GRACE_SECONDS, step=spec.step, log_offset=spec.log_offset, slices=spec.slices,
             work_key=spec.work_key, units=spec.units,
+            unit_options=runner.UnitOptions(
+                data_refresh_seconds=spec.options.data_refresh, max_age_seconds=spec.options.max_age,
+                max_parallel=spec.options.max_parallel or 0,
+            ), artifact_sha256=spec.artifact_sha256,
+            costs=[runner.UnitBatchCost(resources=one.resources, seconds=one.seconds) for one in spec.costs],
         )  # fmt: skip
 
     async def FetchSource(
@@ -130,6 +146,23 @@ class RunnerServicer:
         for chunk, digest in _chunks(data):
             yield runner.FetchPlanResponse(chunk=chunk, sha256=digest)
 
+    async def FetchArtifact(
+        self, _request: runner.FetchArtifactRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchArtifactResponse]:
+        for chunk, digest in _chunks(await self._artifacts.read(call)):
+            yield runner.FetchArtifactResponse(chunk=chunk, sha256=digest)
+
+    async def KeepArtifact(
+        self, requests: AsyncIterator[runner.KeepArtifactRequest], call: Subject
+    ) -> runner.KeepArtifactResponse:
+        sha256, data = "", bytearray()
+        async for part in requests:
+            sha256 = part.sha256 or sha256
+            data += part.chunk
+            _bounded(len(data), ARTIFACT_BYTES, "ARTIFACT_BYTES")
+        await self._artifacts.keep(call, sha256, bytes(data))
+        return runner.KeepArtifactResponse()
+
     async def AppendRunLogs(self, request: runner.AppendRunLogsRequest, call: Subject) -> runner.AppendRunLogsResponse:
         end = await self._fetching.append_log(call, request.offset, request.data)
         return runner.AppendRunLogsResponse(next_offset=end)
@@ -149,7 +182,8 @@ class RunnerServicer:
             state_serial=header.state_serial, state_lineage=header.state_lineage,
             projected_sha256=header.projected_sha256, plan_sha256=header.plan_sha256, projected=bytes(projected),
             bundle=bytes(bundle), whole_reasons=tuple(header.whole_reasons),
-            record_generations=header.record_generations,
+            record_generations=header.record_generations, artifact_sha256=header.artifact_sha256,
+            audit=report_from_proto(header),
         )  # fmt: skip
         return runner.SubmitPlanResponse(plan_digest=await self._batches.submit_plan(call, plan))
 
@@ -205,6 +239,18 @@ class RunnerServicer:
         for chunk, digest in _chunks(data):
             yield runner.FetchResultResponse(chunk=chunk, sha256=digest)
 
+    async def VerifyPlan(
+        self, requests: AsyncIterator[runner.VerifyPlanRequest], call: Subject
+    ) -> runner.VerifyPlanResponse:
+        header, projected = runner.VerifyPlanHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            projected += part.projected
+            _bounded(len(projected), PLAN_BYTES, "PLAN_BYTES")
+        await self._covering.verify(call, Replanned(tuple(header.units), header.projected_sha256, bytes(projected)))
+        return runner.VerifyPlanResponse()
+
     async def FetchRecords(
         self, _request: runner.FetchRecordsRequest, call: Subject
     ) -> AsyncIterator[runner.FetchRecordsResponse]:
@@ -215,6 +261,10 @@ class RunnerServicer:
         records = [UnitRecord(one.unit, one.generation, one.record, one.exports) for one in request.records]
         await self._records.write(call, records)
         return runner.WriteRecordsResponse()
+
+    async def ReportUnits(self, request: runner.ReportUnitsRequest, call: Subject) -> runner.ReportUnitsResponse:
+        await self._progress.report(call, reports_from_proto(request.batches))
+        return runner.ReportUnitsResponse()
 
     async def WriteState(
         self, requests: AsyncIterator[runner.WriteStateRequest], call: Subject
@@ -242,13 +292,23 @@ class RunnerServicer:
 
     async def FinishBatch(self, request: runner.FinishBatchRequest, call: Subject) -> runner.FinishBatchResponse:
         if request.outcome not in _OUTCOMES:
-            raise Invalid("VALIDATION_FAILED", "outcome is one of succeeded, failed, gone, lost.")
+            raise Invalid("VALIDATION_FAILED", "outcome is one of succeeded, failed, gone, lost, partial.")
         error = None
         if request.HasField("error"):
             error = MessageToDict(request.error, preserving_proto_field_name=True)
             error = {"reason": "FAILED", "message": "", **error, "log_offset": request.error.log_offset}
-        await self._batches.finish(call, _OUTCOMES[request.outcome], error, list(request.suspects), request.exit_code)
+        left = [Left(one.unit, _cause(one.cause), one.detail) for one in request.left_units]
+        outcome = _OUTCOMES[request.outcome]
+        if request.unit_batches:
+            await self._progress.report(call, reports_from_proto(request.unit_batches))
+        await self._batches.finish(call, outcome, error, list(request.suspects), request.exit_code, left)
         return runner.FinishBatchResponse()
+
+
+def _cause(cause: "runs_pb2.LeftCause") -> str:
+    if cause not in runs_pb2.LeftCause.values() or cause == runs_pb2.LEFT_CAUSE_UNSPECIFIED:
+        raise Invalid("VALIDATION_FAILED", "left_units.cause is one of those that LeftCause names.")
+    return runs_pb2.LeftCause.Name(cause).removeprefix("LEFT_CAUSE_")
 
 
 def _ref(batch: tasks_pb2.BatchRef) -> Batch:

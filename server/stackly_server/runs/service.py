@@ -17,11 +17,24 @@ from stackly_server.errors import Conflict, Denied, NotFound, NotNow, TooMuch
 from stackly_server.hub import Hub
 from stackly_server.limits import QUEUED_RUNS_MAX
 from stackly_server.policies.model import Missing
-from stackly_server.runs import batch_store, store
+from stackly_server.runs import audit_store, store
+from stackly_server.runs.audit_model import Audit
 from stackly_server.runs.batches import secrets_place
 from stackly_server.runs.engines import wanted
 from stackly_server.runs.glance_store import Glance, glance
-from stackly_server.runs.model import DONE, Approval, BatchRow, NewRun, Plan, Run, RunType, Status, Trigger, counts
+from stackly_server.runs.model import (
+    DONE,
+    OF_WHAT_IS,
+    TO_PLAN,
+    Approval,
+    NewRun,
+    Plan,
+    Run,
+    RunType,
+    Status,
+    Trigger,
+    counts,
+)
 from stackly_server.runs.ports import Keys
 from stackly_server.runs.progress import Judged, Progress, run_name
 from stackly_server.runs.store import Filter
@@ -104,6 +117,13 @@ class RunService:
         new = NewRun(RunType.APPLY, Trigger.PUSH, commit, "", auto_apply, delivery_id=delivery_id)
         return (await self._create(subject, state, new)).name
 
+    async def create_audit(self, account_id: UUID, account: str, stack_state_id: UUID, message: str) -> str:
+        """Makes a run that audits the engine, because it is due."""
+        subject = system(account_id, account, "audit")
+        async with self._db.read(account_id) as conn:
+            state = await self._stacks.state_by_id(conn, account_id, stack_state_id)
+        return (await self._create(subject, state, NewRun(RunType.AUDIT, Trigger.SCHEDULE, message=message))).name
+
     async def get(self, subject: Subject, name: str) -> Shown:
         """One run."""
         require(subject, "runs.read", name)
@@ -182,15 +202,6 @@ class RunService:
             moved = await self._cancel(tx, run, state, reason, force)
             return (await self._show(tx.conn, subject, [(moved or run, state)]))[0]
 
-    async def steps(self, subject: Subject, name: str) -> tuple[Shown, list[BatchRow]]:
-        """The batches of a run, in order."""
-        require(subject, "runs.read", name)
-        async with self._db.read(subject.tenant) as conn:
-            run, state = await self.load(conn, subject, name)
-            return (await self._show(conn, subject, [(run, state)]))[0], await batch_store.of_run(
-                conn, subject.tenant, run.id
-            )
-
     async def plan(self, subject: Subject, name: str) -> Plan:
         """The current plan."""
         require(subject, "runs.read", name)
@@ -200,6 +211,11 @@ class RunService:
         if plan is None:
             raise NotNow("PLAN_NOT_READY", "There is no plan yet.", status=run.status.value)
         return plan
+
+    async def audit(self, subject: Subject, plan: Plan) -> Audit | None:
+        """What an audit found whose plan this is; None of any other plan."""
+        async with self._db.read(subject.tenant) as conn:
+            return await audit_store.get(conn, subject.tenant, plan.run_id, plan.number)
 
     async def changes(
         self, subject: Subject, name: str, action: str, after: int, limit: int
@@ -255,7 +271,7 @@ class RunService:
 
     async def _create(self, subject: Subject, state: StackState, new: NewRun) -> Shown:
         async with self._db.read(subject.tenant) as conn:
-            commit = new.commit or (state.commit_hash if new.type is RunType.DESTROY else "") or state.desired_commit
+            commit = new.commit or (new.type in OF_WHAT_IS and state.commit_hash) or state.desired_commit
             blueprint = await self._stacks.blueprint(conn, state, commit)
         run_id = uuid7()
         sealed = None
@@ -377,7 +393,7 @@ class RunService:
         waits = run.status is Status.AWAITING_APPROVAL
         head = await self._states.head(conn, account_id, state.id) if run.status is Status.APPLY_QUEUED else None
         lacking: tuple[str, ...] = ()
-        if run.status in {Status.QUEUED, Status.APPLY_QUEUED}:
+        if run.status in {*TO_PLAN, Status.APPLY_QUEUED}:
             lacking = await self._workers.missing_for(conn, account_id, state.namespace_id, run.selector_hash)
         engines = await self._workers.offered(conn, state.namespace_id, lacking)
         worker = await self._workers.slug(conn, account_id, run.worker_id) if run.worker_id else ""

@@ -16,7 +16,7 @@ Connection = AsyncConnection[TupleRow]
 
 _RUN = """id, stack_state_id, number, type, trigger, status, from_commit, to_commit, message, auto_apply, variables,
     secret_variables, creator, delivery_id, selector_hash, plan_number, plan_digest, expires_at, worker_id, error,
-    suspects, status_times, cancel_force, log_size, version, done_at, created_at, updated_at"""
+    suspects, status_times, cancel_force, log_size, version, done_at, created_at, updated_at, left_count, left_units"""
 _PLAN = """run_id, number, digest, has_changes, summary, output_changes, engine, platform, commit_hash, tree_sha256,
     state_serial, state_lineage, plan_blob, plan_sha256, created_at"""
 _WHOLE_PLAN = (
@@ -89,7 +89,7 @@ async def step(conn: Connection, account_id: UUID, run_id: UUID, target: Status,
     """The one guarded step of a run's life: to `target`, from where it may come. None: it may not, or is no more.
 
     `columns`: plan_digest, expires_at (seconds from now), error, suspects, worker_id, cancel_reason, cancel_force,
-    plan_number. Those not given stay as they are.
+    plan_number, left_count, left_units. Those not given stay as they are.
     """
     async with conn.cursor(row_factory=kwargs_row(_run)) as cursor:
         await cursor.execute(
@@ -106,6 +106,8 @@ async def step(conn: Connection, account_id: UUID, run_id: UUID, target: Status,
                 worker_id = coalesce(%(worker_id)s, worker_id),
                 cancel_reason = coalesce(%(cancel_reason)s, cancel_reason),
                 cancel_force = coalesce(%(cancel_force)s, cancel_force),
+                left_count = coalesce(%(left_count)s, left_count),
+                left_units = coalesce(%(left_units)s, left_units),
                 version = version + 1, updated_at = clock_timestamp()
             WHERE account_id = %(account)s AND id = %(run)s AND status = ANY(%(from)s)
             RETURNING {_RUN}
@@ -139,11 +141,12 @@ def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
         "worker_id",
         "cancel_reason",
         "cancel_force",
+        "left_count",
+        "left_units",
     )
     row: dict[str, Any] = {name: given.get(name) for name in known}
-    if row["error"] is not None:
-        row["error"] = Jsonb(row["error"])
-    return row
+    documents = {name: Jsonb(row[name]) for name in ("error", "left_units") if row[name] is not None}
+    return row | documents
 
 
 async def force(conn: Connection, account_id: UUID, run_id: UUID) -> Run | None:

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from stackly_engine import exact, plans, projected_chain
+from stackly_engine.auditing import AuditReport
 from stackly_engine.plans import ProjectedPlan
 from stackly_server.errors import Invalid
 from stackly_server.runs import changes
 from stackly_server.runs.changes import Projected
 from stackly_server.runs.model import Plan, Run
+from stackly_server.runs.source_digest import source_digest
+
+
+def projection_of(plan_blob: str) -> str:
+    """Where the projected document of a plan by units lies, beside its bundle."""
+    return f"{plan_blob}.projected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +34,19 @@ class SubmittedPlan:
     bundle: bytes
     whole_reasons: tuple[str, ...] = ()
     record_generations: int = 0
+    audit: AuditReport | None = None
+    artifact_sha256: str = ""
 
     def check(self) -> None:
         """Refuses bytes that are not what the header says."""
         for data, digest in ((self.projected, self.projected_sha256), (self.bundle, self.plan_sha256)):
             if hashlib.sha256(data).hexdigest() != digest:
                 raise Invalid("VALIDATION_FAILED", "The plan does not have the SHA-256 of its header.")
+
+    def check_artifact(self, bound: str) -> None:
+        """Refuses a plan of other code than the run is bound to."""
+        if self.artifact_sha256 != bound:
+            raise Invalid("VALIDATION_FAILED", "The plan was not made with the artifact that its run is bound to.")
 
     def read(self) -> Projected:
         """The projected document."""
@@ -43,7 +57,11 @@ class SubmittedPlan:
 
     def digest(self, projected: Projected, variables: str) -> str:
         """What approvals bind to; `variables` is the keyed hash of the run's."""
-        facts = {"source": self.tree_sha256, "engine": self.engine, "variables": variables}
+        facts = {
+            "source": source_digest(self.tree_sha256, self.artifact_sha256),
+            "engine": self.engine,
+            "variables": variables,
+        }
         if isinstance(projected, ProjectedPlan):
             return plans.digest(projected, **facts)
         try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stackly_server.access import Subject
 from stackly_server.database import Connection, Database
-from stackly_server.errors import Conflict, Denied, Invalid
+from stackly_server.errors import Conflict, Denied, Invalid, NotNow
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.model import BatchRow, Phase, Plan, Run, RunType
@@ -57,6 +57,7 @@ class UnitRecordService:
         head = await self._states.head(conn, subject.tenant, state.id, lock=lock)
         if batch.phase is Phase.APPLY:
             _require_applying(run, batch, head)
+            _require_covered(batch, records)
         else:
             plan = await store.plan(conn, subject.tenant, run.id, batch.plan_number)
             _require_idle(run, plan, head, records)
@@ -71,6 +72,12 @@ def _require_applying(run: Run, batch: BatchRow, head: StateHead) -> None:
         raise Invalid("VALIDATION_FAILED", "An apply that did not begin has nothing to keep.")
     if (head.lock_run_id, head.lock_epoch) != (run.id, batch.epoch):
         raise Conflict("LEASE_LOST", "The run no longer holds the lock of its stack state.")
+
+
+def _require_covered(batch: BatchRow, records: Sequence[UnitRecord]) -> None:
+    """What was found to be more than what was approved was not to be applied, and so has nothing to keep."""
+    if barred := {record.unit for record in records}.intersection(batch.uncovered):
+        raise NotNow("PLAN_NOT_COVERED", f"{', '.join(sorted(barred))} was not covered by what was approved.")
 
 
 def _require_idle(run: Run, plan: Plan | None, head: StateHead, records: Sequence[UnitRecord]) -> None:

@@ -3,24 +3,36 @@
 from datetime import datetime, timedelta
 
 from stackly_server.policies.model import Choice, Verdict, Vote
-from stackly_server.runs.model import Approval, BatchRow, BatchStatus, Outcome, Phase, Run, RunType, Status, counts
+from stackly_server.runs.model import READ_ONLY, Approval, BatchRow, BatchStatus, Outcome, Phase, Run, Status, counts
 
 
-def after_plan(run: Run, has_changes: bool, verdict: Verdict) -> Status:  # noqa: FBT001
-    """Where a run goes with a new plan."""
-    if run.type is RunType.PLAN_ONLY or not has_changes:
+def after_plan(run: Run, has_changes: bool, verdict: Verdict, deferred: int = 0) -> Status:  # noqa: FBT001
+    """Where a run goes with a new plan, in which so many units are deferred."""
+    if run.type in READ_ONLY:
         return Status.PLANNED_AND_FINISHED
-    if verdict.deny:
+    if not has_changes:
+        return Status.APPLIED if run.partly_applied else Status.PLANNED_AND_FINISHED
+    if verdict.deny or not progresses(run, deferred):
         return Status.FAILED
     return Status.APPLY_QUEUED if verdict.satisfied else Status.AWAITING_APPROVAL
 
 
-def after_apply(run: Run, outcome: Outcome) -> Status:
-    """Where a run goes when its apply ended. An apply that came to its end is applied, though it was to be stopped."""
+def progresses(run: Run, left: int) -> bool:
+    """Whether so many units that an apply leaves, or is to leave, are fewer than the apply before left: so rounds end."""
+    return not run.partly_applied or left < run.left_count
+
+
+def after_apply(run: Run, outcome: Outcome, left: int = 0) -> Status:
+    """Where a run goes when its apply ended, and left so many units to be planned again.
+
+    An apply that came to its end is applied, though it was to be stopped.
+    """
     if outcome is Outcome.SUCCEEDED:
         return Status.APPLIED
     if run.status is Status.CANCELING and outcome is not Outcome.LOST:
         return Status.CANCELED
+    if outcome is Outcome.PARTIAL and progresses(run, left):
+        return Status.PARTIALLY_APPLIED
     return Status.FAILED
 
 

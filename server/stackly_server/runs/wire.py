@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from stackly.v1 import runs_pb2
-from stackly_server.runs.model import BatchRow, NewRun, Plan, RunType, Status
+from stackly_server.runs.model import NewRun, Plan, RunType, Status
 from stackly_server.runs.service import Shown
+from stackly_server.runs.steps import Step
 from stackly_server.stacks.variables import Variables, check_variables
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,13 +23,6 @@ _OUTCOMES = {
     Status.EXPIRED: runs_pb2.RUN_OUTCOME_DENIED,
     Status.SUPERSEDED: runs_pb2.RUN_OUTCOME_SKIPPED,
     Status.CANCELED: runs_pb2.RUN_OUTCOME_CANCELED,
-}
-_STEP_STATUS = {
-    "QUEUED": runs_pb2.RUN_STEP_STATUS_QUEUED,
-    "RUNNING": runs_pb2.RUN_STEP_STATUS_RUNNING,
-    "SUCCEEDED": runs_pb2.RUN_STEP_STATUS_SUCCEEDED,
-    "FAILED": runs_pb2.RUN_STEP_STATUS_FAILED,
-    "CANCELED": runs_pb2.RUN_STEP_STATUS_CANCELED,
 }
 
 
@@ -84,19 +79,20 @@ def run_to_proto(shown: Shown) -> runs_pb2.Run:
         error=_error(run.error), suspects=run.suspects, creator=run.creator, delivery_id=run.delivery_id,
         worker=f"accounts/{shown.account}/namespaces/{shown.namespace}/workers/{shown.worker}" if shown.worker else "",
         workflow_id=_workflow_id(shown), created_at=timestamp(run.created_at), updated_at=timestamp(run.updated_at),
+        left_units=[_left(unit) for unit in run.left_units], left_count=run.left_count,
     )  # fmt: skip
     for status, moment in run.status_times.items():
         message.status_times[status].CopyFrom(_timestamp(datetime.fromisoformat(moment)))
     return message
 
 
-def plan_to_proto(run_name: str, plan: Plan) -> runs_pb2.Plan:
-    """A plan."""
+def plan_to_proto(run_name: str, plan: Plan, seconds: Mapping[str, float]) -> runs_pb2.Plan:
+    """A plan; `seconds` is what the last plans of skipped units took."""
     return runs_pb2.Plan(
         name=f"{run_name}/plan", number=plan.number, digest=plan.digest, summary=_summary(plan), engine=plan.engine,
         output_changes=[runs_pb2.OutputChange(**dict(change)) for change in plan.output_changes],
         commit=plan.commit_hash, serial=plan.state_serial, created_at=timestamp(plan.created_at),
-        units=[runs_pb2.PlanUnit(**dict(unit)) for unit in plan.units], whole_reasons=plan.whole_reasons,
+        units=[_unit(unit, seconds.get(unit["unit"], 0.0)) for unit in plan.units], whole_reasons=plan.whole_reasons,
     )  # fmt: skip
 
 
@@ -106,21 +102,21 @@ def change_to_proto(change: Mapping[str, Any]) -> runs_pb2.ResourceChange:
     return runs_pb2.ResourceChange(**{**change, "attributes": attributes})
 
 
-def step_to_proto(shown: Shown, batch: BatchRow) -> runs_pb2.RunStep:
-    """A batch as a step of its run."""
+def step_to_proto(run_name: str, step: Step, workers: Mapping[UUID, str]) -> runs_pb2.RunStep:
+    """A task of a run, or a unit within it; `workers` has the resource names of workers by id."""
     return runs_pb2.RunStep(
-        name=f"{shown.name}/steps/{batch.step}",
-        kind=f"RUN_STEP_KIND_{batch.phase.value}",
-        status=_STEP_STATUS[batch.status.value],
-        plan_number=batch.plan_number,
-        batch=batch.batch,
-        slices=batch.slices,
-        worker=f"accounts/{shown.account}/namespaces/{shown.namespace}/workers/{shown.worker}"
-        if batch.worker_id
-        else "",
-        started_at=timestamp(batch.started_at),
-        finished_at=timestamp(batch.finished_at),
-    )
+        name=f"{run_name}/steps/{step.name}", kind=f"RUN_STEP_KIND_{step.phase.value}",
+        status=f"RUN_STEP_STATUS_{step.status}", plan_number=step.plan_number, batch=step.batch, slices=step.slices,
+        worker=workers.get(step.worker_id, "") if step.worker_id else "", started_at=timestamp(step.started_at),
+        finished_at=timestamp(step.finished_at), unit=step.unit, reasons=step.reasons,
+    )  # fmt: skip
+
+
+def _unit(unit: Mapping[str, Any], seconds: float) -> runs_pb2.PlanUnit:
+    return runs_pb2.PlanUnit(
+        unit=unit["unit"], run=unit["run"], reasons=unit["reasons"], batch=unit["batch"], deferred=unit["deferred"],
+        needs=unit.get("needs", ()), plan_seconds=seconds,
+    )  # fmt: skip
 
 
 def _summary(plan: Plan | None) -> runs_pb2.PlanSummary | None:
@@ -158,6 +154,10 @@ def _waiting_on(shown: Shown) -> runs_pb2.WaitingOn | None:
     )
 
 
+def _left(unit: Mapping[str, Any]) -> runs_pb2.LeftUnit:
+    return runs_pb2.LeftUnit(unit=unit["unit"], cause=f"LEFT_CAUSE_{unit['cause']}", detail=unit["detail"])
+
+
 def _error(error: Mapping[str, Any] | None) -> runs_pb2.RunError | None:
     if error is None:
         return None
@@ -169,5 +169,6 @@ def _error(error: Mapping[str, Any] | None) -> runs_pb2.RunError | None:
 
 def _workflow_id(shown: Shown) -> str:
     run = shown.run
-    phase = "apply" if "applying" in run.status_times or run.status is Status.APPLY_QUEUED else "plan"
+    since = {name: run.status_times.get(name, "") for name in ("queued", "partially_applied", "apply_queued")}
+    phase = "apply" if since["apply_queued"] > max(since["queued"], since["partially_applied"]) else "plan"
     return f"run/{run.id}/{phase}/{run.plan_number}"

@@ -22,6 +22,9 @@ _BREATH = timedelta(seconds=1)
 _SLACK = timedelta(minutes=15)  # over the runner's own time limit: it stops first
 _ONCE = RetryPolicy(maximum_attempts=1)
 _CONTINUE_AFTER = 2000  # events of history
+_REPORTED = frozenset({
+    tasks_pb2.BATCH_OUTCOME_SUCCEEDED, tasks_pb2.BATCH_OUTCOME_FAILED, tasks_pb2.BATCH_OUTCOME_PARTIAL,
+})  # fmt: skip
 
 
 @workflow.defn(name="PlanWorkflow")
@@ -79,7 +82,7 @@ async def _hand_out(batch: BatchInput, task: str, phase: "tasks_pb2.BatchPhase",
         if isinstance(error.cause, CancelledError):
             raise
         return False
-    return ended.outcome in {tasks_pb2.BATCH_OUTCOME_SUCCEEDED, tasks_pb2.BATCH_OUTCOME_FAILED}
+    return ended.outcome in _REPORTED
 
 
 async def _settle(batch: BatchInput) -> Settled:

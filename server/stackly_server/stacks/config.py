@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from stackly_server.hcl.document import Plain, json_text
+from stackly_server.stacks.engine_options import EngineOptions
 from stackly_server.stacks.stackfile import StackFile, planned_states
 
 
@@ -29,6 +30,7 @@ class StackConfig:
     """A valid stack file. `shared` is what stack states get that people make; timeouts in seconds.
 
     `units`: whether its root is cut into units. What was kept before there was such a choice has none, and runs whole.
+    `options` are those of the engine; of what was kept before there were any, the defaults.
     """
 
     stack: str
@@ -44,6 +46,7 @@ class StackConfig:
     shared: StateConfig
     states: tuple[StateConfig, ...]
     units: bool = False
+    options: EngineOptions = field(default_factory=EngineOptions)
 
     def state(self, block: str) -> StateConfig:
         """What the file says of the stack states of a block; of one that is not there, what it says of all."""
@@ -71,6 +74,7 @@ def config_of(file: StackFile) -> StackConfig:
             for block, state in planned
         ),
         units=file.units,
+        options=file.options,
     )
 
 
@@ -88,6 +92,7 @@ def config_from_json(data: Mapping[str, Any]) -> StackConfig:
             "features": tuple(data["features"]),
             "shared": StateConfig(**data["shared"]),
             "states": tuple(StateConfig(**state) for state in data["states"]),
+            "options": EngineOptions(**data.get("options", {})),
         }
     )
 

@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from stackly_server.stacks.config import StackConfig, StateConfig
+from stackly_server.stacks.engine_build import BUILD, EVERY_BUILD
+from stackly_server.stacks.engine_options import EngineOptions
 
 BY_HAND = "-"
 """The state block of a stack state that a person made. No block has this name."""
@@ -33,6 +35,7 @@ class Condition(Enum):
     UPDATE_AVAILABLE = "UPDATE_AVAILABLE"
     LAST_RUN_FAILED = "LAST_RUN_FAILED"
     HISTORY_MISMATCH = "HISTORY_MISMATCH"
+    ENGINE_SUSPENDED = "ENGINE_SUSPENDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,17 @@ class StackState:
     purge_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    suspended_build: str = ""
 
     @property
     def etag(self) -> str:
         """Changes with each change."""
         return f'"{self.version}"'
+
+    @property
+    def engine_suspended(self) -> bool:
+        """Whether it runs whole, whatever its code says: a new build of the engine is trusted again."""
+        return self.suspended_build in {BUILD, EVERY_BUILD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +171,8 @@ class Blueprint:
     auto_deploy: bool
     message: str
     units: bool
+    options: EngineOptions
+    engine_suspended: bool
 
 
 def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig, state: StackState) -> Blueprint:
@@ -182,7 +193,9 @@ def blueprint_of(code: StackCode, version: StackCodeVersion, config: StackConfig
         variables={**said.variables, **state.variables},
         auto_deploy=config.auto_deploy if state.auto_deploy is None else state.auto_deploy,
         message=version.message,
-        units=config.units,
+        units=config.units and not state.engine_suspended,
+        engine_suspended=config.units and state.engine_suspended,
+        options=config.options,
     )
 
 
@@ -236,6 +249,7 @@ def conditions(state: StackState, *, locked: bool) -> tuple[Condition, ...]:
         Condition.UPDATE_AVAILABLE: behind,
         Condition.LAST_RUN_FAILED: state.last_run_failed,
         Condition.HISTORY_MISMATCH: state.history_mismatch,
+        Condition.ENGINE_SUSPENDED: state.engine_suspended,
     }
     return tuple(condition for condition, true in holds.items() if true)
 

@@ -11,6 +11,7 @@ from stackly_server.clock import uuid7
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import AlreadyExists, Conflict, FieldProblem, Invalid, NotFound, NotNow
 from stackly_server.stacks import state_store, store
+from stackly_server.stacks.engine_build import EVERY_BUILD
 from stackly_server.stacks.fixed import require_fixed
 from stackly_server.stacks.model import BY_HAND, Blueprint, CodeStatus, StackCode, StackState, blueprint_of
 from stackly_server.stacks.problems import config_invalid
@@ -213,6 +214,10 @@ class StackService:
             raise NotNow("STACK_STATE_GONE", "The stack state is destroyed or deleted.")
         await self._told(tx, "destroying", state)
 
+    async def suspend_engine(self, tx: Transaction, state_id: UUID, build: str) -> None:
+        """An audit found a build of the engine unsound: it cuts the stack state no more."""
+        await self._told(tx, "engine_suspended", await state_store.suspend(tx.conn, state_id, build), build=build)
+
     async def run_failed(self, tx: Transaction, state_id: UUID, destroy: bool) -> None:  # noqa: FBT001
         """A run failed. A destroy that failed, or is not to be, leaves the stack state as it was before."""
         await self._told(tx, "run_failed", await state_store.run_failed(tx.conn, state_id, destroy=destroy))
@@ -270,6 +275,7 @@ class StackService:
         after = replace(
             before, labels=labels, variables=plain, auto_deploy=None if change.clear_auto_deploy else auto,
             secret_variables=await self._seal(account_id, before.id, secret),
+            suspended_build=before.suspended_build if change.suspended is None else EVERY_BUILD if change.suspended else "",
         )  # fmt: skip
         return after, tuple(sorted(secret))
 

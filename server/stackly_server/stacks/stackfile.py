@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from stackly_engine.constraints import BadVersionError, Constraint
 from stackly_server.hcl.document import Block, Call, Document, HclError, Place, Plain, Scalar, Value
 from stackly_server.hcl.shape import ID, ID_RULE, Body, Notes, literal, strangers
+from stackly_server.stacks.engine_options import EngineOptions, read_options
 from stackly_server.stacks.unbuilt import note_unbuilt
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class StackFile:
     states: tuple[StateBlock, ...]
     findings: tuple[Finding, ...]
     units: bool = False
+    options: EngineOptions = field(default_factory=EngineOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class _StackReader:
             states=self._states(name, manual=manual),
             findings=(),
             units=body.choice("engine", ("auto", "whole")) == "auto",
+            options=read_options(body),
         )
         note_unbuilt(body, self._find)
         body.close()

@@ -14,7 +14,7 @@ from stackly_server.stacks.model import StackState
 
 _STATE = """id, name, namespace_id, stack_code_id, state_block, commit_hash, desired_commit, environment, labels,
     variables, secret_variables, auto_deploy, status, last_run_failed, history_mismatch, last_applied_run_id, version,
-    deleted_at, purge_at, created_at, updated_at"""
+    deleted_at, purge_at, created_at, updated_at, suspended_build"""
 _TOUCHED = "version = version + 1, updated_at = now()"
 
 
@@ -88,12 +88,12 @@ async def insert(conn: Connection, account_id: UUID, state: Mapping[str, Any]) -
 
 
 async def change(conn: Connection, state: StackState) -> StackState | None:
-    """Writes labels, variables and auto_deploy over the version that was read; None when it is another now."""
+    """Writes labels, variables, auto_deploy and which build is suspended over the version that was read; None when it is another now."""
     return await _one(
         conn,
         f"""
         UPDATE stack_states SET labels = %(labels)s, variables = %(variables)s, secret_variables = %(secrets)s,
-            auto_deploy = %(auto)s, {_TOUCHED}
+            auto_deploy = %(auto)s, suspended_build = %(suspended)s, {_TOUCHED}
         WHERE id = %(id)s AND version = %(version)s AND deleted_at IS NULL
         RETURNING {_STATE}
         """,  # noqa: S608
@@ -104,7 +104,20 @@ async def change(conn: Connection, state: StackState) -> StackState | None:
             "variables": Jsonb(dict(state.variables)),
             "secrets": state.secret_variables,
             "auto": state.auto_deploy,
+            "suspended": state.suspended_build,
         },
+    )
+
+
+async def suspend(conn: Connection, id_: UUID, build: str) -> StackState | None:
+    """It is not cut into units by a build of the engine; one that a person suspended for good stays so."""
+    return await _one(
+        conn,
+        f"""
+        UPDATE stack_states SET suspended_build = %(build)s, {_TOUCHED}
+        WHERE id = %(id)s AND suspended_build <> '*' RETURNING {_STATE}
+        """,  # noqa: S608
+        {"id": id_, "build": build},
     )
 
 

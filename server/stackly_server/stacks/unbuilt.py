@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ Find = Callable[[str, Place, str], None]
 
 HOOK_POINTS = ("pre_plan", "post_plan", "pre_apply", "post_apply", "pre_destroy", "post_destroy", "on_failure")
 """Where a hook may stand."""
-
-_AGE = re.compile(r"[1-9][0-9]{0,8}[smhd]")
 
 
 def note_unbuilt(stack: Body, find: Find) -> None:
@@ -64,24 +61,9 @@ def _drift(stack: Body, find: Find) -> None:
 
 
 def _engine_options(stack: Body, find: Find) -> None:
-    """Of the engine's options only `engine` itself is there."""
+    """Of the engine's options this one is not there."""
     stack.choice("refresh", ("upstream", "none", "all"))
-    stack.whole("max_parallel", 1, 1000)
-    stack.seconds("max_age")
-    _age_or(stack, "data_refresh", ("on_change", "always"))
-    _age_or(stack, "audit", ("never",))
-    for name in ("refresh", "max_parallel", "max_age", "data_refresh", "audit"):
-        if stack.attribute(name) is not None:
-            _found(stack, name, find, name)
-
-
-def _age_or(stack: Body, name: str, words: tuple[str, ...]) -> None:
-    text = stack.text(name)
-    attribute = stack.attribute(name)
-    if text is None or attribute is None or text in words or _AGE.fullmatch(text):
-        return
-    wanted = ", ".join(f'"{word}"' for word in words)
-    stack.notes.add(attribute.value.place, f'{name} must be {wanted} or a duration such as "24h", not "{text[:40]}"')
+    _found(stack, "refresh", find, "refresh")
 
 
 def _found(body: Body, name: str, find: Find, title: str, code: str = "") -> None:

@@ -22,6 +22,7 @@ class NewStackState:
 class StackStateChange:
     """What to change; None leaves a thing as it is. `clear_auto_deploy`: as the stack file says, from now on.
 
+    `suspended`: whether it runs whole, though its code wants it cut into units.
     `stack_code` and `namespace` are resource names of what the caller takes for given; empty for nothing.
     """
 
@@ -29,6 +30,7 @@ class StackStateChange:
     variables: Variables | None = None
     auto_deploy: bool | None = None
     clear_auto_deploy: bool = False
+    suspended: bool | None = None
     etag: str = ""
     stack_code: str = ""
     namespace: str = ""

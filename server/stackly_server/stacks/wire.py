@@ -15,7 +15,8 @@ from stackly_server.stacks.service import NewStackState, ShownState, StackStateC
 from stackly_server.stacks.variables import Variables
 from stackly_server.states.wire import lock_to_proto
 
-_CHANGEABLE = frozenset({"labels", "variables", "auto_deploy"})
+_CHANGEABLE = frozenset({"labels", "variables", "auto_deploy", "engine_suspended"})
+_OPTIONAL = frozenset({"auto_deploy", "engine_suspended"})
 
 
 def code_to_proto(code: StackCode, account: str) -> stacks_pb2.StackCode:
@@ -79,6 +80,7 @@ def state_to_proto(shown: ShownState) -> stacks_pb2.StackState:
         updated_at=_time(state.updated_at),
         deleted_at=_time(state.deleted_at),
         purge_at=_time(state.purge_at),
+        engine_suspended=state.engine_suspended,
     )
 
 
@@ -99,16 +101,17 @@ def change_from_proto(request: pb.UpdateStackStateRequest) -> StackStateChange:
     said = request.stack_state
     named = set(request.update_mask.paths)
     if named - _CHANGEABLE:
-        problem = FieldProblem("update_mask", "only labels, variables and auto_deploy can be changed")
+        problem = FieldProblem("update_mask", "only labels, variables, auto_deploy and engine_suspended can be changed")
         raise Invalid("VALIDATION_FAILED", f"update_mask: {problem.problem}.", fields=[problem])
     fields = named or {name for name in _CHANGEABLE if _is_set(said, name)}
     if not fields:
-        raise Invalid("UPDATE_EMPTY", "The update sets nothing that can change: give labels, variables or auto_deploy.")
+        raise Invalid("UPDATE_EMPTY", "The update sets nothing that can change: give one of the fields that can.")
     has_auto = said.HasField("auto_deploy")
     return StackStateChange(
         labels=dict(said.labels) if "labels" in fields else None,
         variables=_variables(said) if "variables" in fields else None,
         auto_deploy=said.auto_deploy if "auto_deploy" in fields and has_auto else None,
+        suspended=said.engine_suspended if "engine_suspended" in fields else None,
         clear_auto_deploy="auto_deploy" in fields and not has_auto,
         etag=said.etag,
         stack_code="" if named else said.stack_code,
@@ -117,7 +120,7 @@ def change_from_proto(request: pb.UpdateStackStateRequest) -> StackStateChange:
 
 
 def _is_set(said: stacks_pb2.StackState, name: str) -> bool:
-    return said.HasField("auto_deploy") if name == "auto_deploy" else bool(getattr(said, name))
+    return said.HasField(name) if name in _OPTIONAL else bool(getattr(said, name))
 
 
 def _variables(said: stacks_pb2.StackState) -> Variables:
@@ -143,6 +146,11 @@ def _config(config: StackConfig | None) -> stacks_pb2.StackConfig | None:
         required_labels=config.required_labels,
         plan_timeout_seconds=config.plan_timeout_seconds,
         apply_timeout_seconds=config.apply_timeout_seconds,
+        units=config.units,
+        data_refresh_seconds=config.options.data_refresh,
+        max_age_seconds=config.options.max_age,
+        audit_seconds=config.options.audit or 0,
+        max_parallel=config.options.max_parallel or 0,
     )
 
 

@@ -90,6 +90,40 @@ def test_a_reference_to_nothing_is_told_by_terraform(make: Make, read: str, reas
     assert f"this root is not cut\nruns whole: invalid: {reason}" in engine("graph", code=1).stderr
 
 
+@pytest.mark.parametrize(
+    ("read", "line", "words"),
+    [
+        ("module.a.out.nope", "in = module.a.out.nope", "module.a.out is a number"),
+        ("module.a.obj.nope", "in = module.a.obj.nope", "module.a.obj is a"),
+        ('tonumber("q${module.a.out}")', 'in = tonumber("q${module.a.out}")', "module.a.out is 1"),
+        ("terraform_data.my_own-one.output.x", "in = terraform_data.my_own-one.output.x", "terraform_data.my_own-one"),
+    ],
+)
+def test_a_wrong_use_of_another_unit_is_told_in_the_words_of_the_code(
+    make: Make, read: str, line: str, words: str
+) -> None:
+    """Though Terraform reads another text: values of other units come from elsewhere, by names that nobody wrote."""
+    more = MODULE + "output obj {\n  value = { a = var.in }\n}\n"
+    engine = make(
+        call("a") + call("b", "[module.a.obj.a, terraform_data.my_own-one.output]")
+        + 'resource "terraform_data" "my_own-one" {\n  input = 7\n}\n'
+    )  # fmt: skip
+    engine.root.write({"m/main.tf": more})
+    engine("apply", "--yes")
+    engine.root.write({"main.tf": (engine.folder / "main.tf").read_text().replace("[module.a.obj.a, ", f"[{read}, ")})
+    said = engine("plan", code=1).stdout
+    assert "stackly_" not in said
+    assert 'on main.tf line 7, in module "b":' in said
+    assert line.replace("in = ", "in = [") in said
+    assert words in " ".join(said.split())
+
+
+def test_a_key_of_a_module_that_has_none_is_told_by_terraform(make: Make) -> None:
+    said = make(call("a") + call("b", 'module.a["k"].out'))("plan", code=1).stdout
+    assert "runs whole: invalid: main.tf:7: module.a has no count or for_each" in said
+    assert "Error: Invalid index" in said or "Error: Unsupported attribute" in said, said
+
+
 @pytest.mark.parametrize("place", ["main.tf", "m/main.tf"])
 def test_a_file_that_cannot_be_parsed_is_told_by_terraform(make: Make, place: str) -> None:
     engine = make(call("a"))

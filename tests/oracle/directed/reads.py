@@ -79,6 +79,52 @@ _BEHIND = merged(
     {"remote.tfstate.json": REMOTE},
 )  # fmt: skip
 
+# Whether what stands in a depends_on comes to what changes, though its own value and resources stay.
+_REACHED = merged(
+    root(
+        call("a", "known", **{"in": '"1"'})
+        + data("w", "input = module.a.is")
+        + (_REMOTE_DATA % "  depends_on = [terraform_data.w]\n")
+        + call("by_resource", "reader", "depends_on = [terraform_data.w]")
+        + call("c", "box", **{"in": "module.a.is"})
+        + call("by_module", "reader", "depends_on = [module.c]")
+        + call("by_part", "reader", "depends_on = [module.c.out]")
+        + call("e", "box", **{"in": "module.a.const"})
+        + call("by_free_module", "reader", "depends_on = [module.e]")
+        + call("by_output", "reader", "depends_on = [module.a.is]")
+        + call("by_free_output", "reader", "depends_on = [module.a.const]")
+        + (_REMOTE_DATA % "  depends_on = [module.c]\n").replace('"r"', '"s"', 1)
+        + (_REMOTE_DATA % "  depends_on = [module.a.const]\n").replace('"r"', '"t"', 1),
+        box=BOX, known=BOX + output("is", 'terraform_data.x.input != "z"'), reader=_READER,
+    ),
+    {"remote.tfstate.json": REMOTE},
+)  # fmt: skip
+
+# Data sources that wait though nothing in a depends_on of theirs says so.
+_ASKS = _READER.replace(
+    "}\nresource",
+    '  lifecycle {\n    postcondition {\n      condition     = var.in\n      error_message = "no"\n    }\n  }\n}\nresource',
+)
+_UNLISTED = merged(
+    root(
+        call("a", "known", **{"in": '"1"'})
+        + call("k", "box", **{"in": '"k"'})
+        + data("r", 'input = "r"', 'triggers_replace = "1"')
+        + (_REMOTE_DATA % '  defaults   = { y = "${terraform_data.r.input}${module.k.const}" }\n').replace('"r"', '"direct"', 1)
+        + data("direct", "input = data.terraform_remote_state.direct.outputs.x")
+        + call("m", "none", "for_each = { n = 1 }\n  depends_on = [terraform_data.r]", **{"in": '"m"'})
+        + (_REMOTE_DATA % '  defaults   = { y = "${join(",", keys(module.m))}${module.k.const}" }\n').replace('"r"', '"whole"', 1)
+        + (_REMOTE_DATA % '  defaults   = { y = "${module.m["n"].out}${module.k.const}" }\n').replace('"r"', '"part"', 1)
+        + (_REMOTE_DATA % "  lifecycle {\n    postcondition {\n      condition     = module.a.is\n      error_message = module.k.const\n    }\n  }\n").replace('"r"', '"asks"', 1)
+        + call("asks", "asks", **{"in": "module.a.is"})
+        + call("reads", "reader", **{"in": "module.a.is"})
+        + (_REMOTE_DATA % "  defaults   = { y = module.a.is }\n").replace('"r"', '"not"', 1),
+        box=BOX, known=BOX + output("is", 'terraform_data.x.input != "z"'), reader=_READER, asks=_ASKS,
+        none='variable "in" {}\noutput "out" { value = var.in }\n',
+    ),
+    {"remote.tfstate.json": REMOTE},
+)  # fmt: skip
+
 _BY_RESOURCES = merged(
     root(
         call("a", "box", **{"in": '"1"'})
@@ -109,6 +155,8 @@ CASES: list[Case] = [
     case("data sources go", "§9 units gone from the code", _DATA_GOES, {**_DATA_GOES, "main.tf": str(_DATA_GOES["main.tf"]).partition('module "r"')[0].replace('"1"', '"2"')},
          {**_DATA_GOES, "main.tf": call("a", "box", **{"in": '"3"'})}),
     case("data sources behind modules", "engine-facts §5", _BEHIND, edited(_BEHIND, '"1"', '"2"')),
+    case("data sources that wait for what they read", "engine-facts §5", _UNLISTED, edited(_UNLISTED, '"1"', '"2"'), edited(_UNLISTED, 'in = "1"', 'in = "3"')),
+    case("data sources behind what stays", "engine-facts §5", _REACHED, edited(_REACHED, '"1"', '"2"')),
     case("data sources behind resources", "engine-facts §5", _BY_RESOURCES, edited(_BY_RESOURCES, '"1"', '"2"')),
     case("data sources behind data sources", "engine-facts §5", _BY_DATA, edited(_BY_DATA, '"1"', '"2"')),
     case("data sources of the cloud", "§5 an apply counter", _FOUND, edited(_FOUND, 'force = "1"', 'force = "2"'), _MORE),

@@ -1,7 +1,7 @@
 """An account that is lived in: everything that a tenant can have, made by the calls that users, workers and runners make."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,7 @@ from api import Metadata, Tenant
 from git_repos import Repo
 from machines import Machine
 from server.rules.calls import ask
-from server.rules.materials import CLAIM, answered, plan, policy, record, state, webhook
+from server.rules.materials import CLAIM, answered, artifact, chained, plan, policy, record, state, webhook
 from server.rules.place import Caller, Place
 from server.rules.tables import Rows
 from stackly_server.access import ROLES
@@ -203,9 +203,12 @@ async def _runs(a: Account) -> None:
     await a.ask("RunService/CreateRun", parent=a.state("queued"), run=_APPLY)
     await a.ask("RunService/CreateRun", parent=a.state("busy"), run=_APPLY)
     a.tokens["plan"] = await _claim(a, "busy", "PLAN")
+    resolved = artifact(a.tenant.name)
+    await ask(a.place.channel, "RunnerService/KeepArtifact", Caller.run(a.tokens["plan"]).metadata, resolved)
+    a.facts["artifact"] = resolved[0].sha256
 
 
-async def planned(a: Account, purpose: str, number: int = 1) -> None:
+async def planned(a: Account, purpose: str, number: int = 1, parts: Sequence[Any] = ()) -> None:
     """A run with a log and a plan that waits for approval."""
     variables = {"quiet": {"json": '"quiet"', "sensitive": True}}
     run = {**_APPLY, "variables": variables, "message": "please"}
@@ -215,7 +218,7 @@ async def planned(a: Account, purpose: str, number: int = 1) -> None:
     await ask(channel, "RunnerService/FetchSource", caller.metadata)
     await ask(channel, "RunnerService/AppendRunLogs", caller.metadata, offset=0, data=b"planning\n" * 20)
     state = a.facts.get("state", {}) if number > 1 else {}
-    await ask(channel, "RunnerService/SubmitPlan", caller.metadata, plan(state))
+    await ask(channel, "RunnerService/SubmitPlan", caller.metadata, list(parts) or plan(state))
     await ask(channel, "RunnerService/FinishBatch", caller.metadata, outcome="BATCH_OUTCOME_SUCCEEDED")
     shown = (await a.ask("RunService/GetRun", name=a.run(purpose, number))).run
     a.facts[f"{purpose} {number} digest"] = shown.plan_digest
@@ -238,12 +241,14 @@ async def applied(a: Account, purpose: str) -> None:
 
 async def begun(a: Account, purpose: str) -> None:
     """A run whose apply has begun: one of its two units is recorded already."""
-    await planned(a, purpose)
+    await planned(a, purpose, parts=chained())
     a.tokens["begun"] = await _claim(a, purpose, "APPLY", approve=True)
     metadata = Caller.run(a.tokens["begun"]).metadata
     started = {"start_token": str(uuid4()), "units": ["module.app", "module.net"]}
     await ask(a.place.channel, "RunnerService/StartApply", metadata, **started)
     await ask(a.place.channel, "RunnerService/WriteRecords", metadata, records=[record("module.net", a.tenant.name)])
+    under_way = {"number": 1, "units": ["module.net"], "status": "UNIT_BATCH_STATUS_RUNNING"}
+    await ask(a.place.channel, "RunnerService/ReportUnits", metadata, batches=[under_way])
 
 
 async def _claim(a: Account, purpose: str, phase: str, number: int = 1, *, approve: bool = False) -> str:

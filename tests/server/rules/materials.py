@@ -10,6 +10,7 @@ from uuid import uuid4
 from api import Metadata
 from stackly.worker.v1 import runner_service_pb2 as runner
 from stackly_engine import exact, plans
+from stackly_engine.projected_chain import PlannedUnit, project_chain
 
 CLAIM = {"features": ["terraform"], "engines": ["terraform 1.11.4"], "platform": "linux_amd64"}
 
@@ -26,20 +27,45 @@ def answered(challenge: Any) -> dict[str, Any]:
 
 def plan(state: Mapping[str, Any]) -> list[Any]:
     """What a runner hands in: two resources and an output to create."""
+    return submitted(projection("t.r1", "t.r2").to_bytes(), state)
+
+
+def chained() -> list[Any]:
+    """The same of a root in units: one resource in each of two."""
+    names = ("module.app", "module.net")
+    units = [PlannedUnit(name, True, ("new",), at) for at, name in enumerate(names, start=1)]
+    owners = {f"{name}.t.r1": name for name in names}
+    batches = [((name,), projection(f"{name}.t.r1")) for name in names]
+    return submitted(project_chain(units, batches, owners, exports={}).to_bytes(), {})
+
+
+def planned_again() -> list[Any]:
+    """The plan of one unit, as it was approved."""
+    data = projection("module.app.t.r1").to_bytes()
+    header = runner.VerifyPlanHeader(units=["module.app"], projected_sha256=hashlib.sha256(data).hexdigest())
+    return [runner.VerifyPlanRequest(header=header), runner.VerifyPlanRequest(projected=data)]
+
+
+def projection(*addresses: str) -> plans.ProjectedPlan:
+    """The plan that creates resources."""
     change = {"actions": ["create"], "before": None, "after": {"size": 1}, "after_unknown": {}}
     resources = [
         {
-            "address": f"t.r{at}",
+            "address": address,
             "mode": "managed",
             "type": "t",
-            "name": f"r{at}",
+            "name": address.rpartition(".")[2],
             "provider_name": "p",
             "change": change,
         }
-        for at in (1, 2)
+        for address in addresses
     ]
     document = {"format_version": "1.2", "resource_changes": resources, "output_changes": {}, "complete": True}
-    projected = plans.project(exact.dumps(document), b"k" * 32).to_bytes()
+    return plans.project(exact.dumps(document), b"k" * 32)
+
+
+def submitted(projected: bytes, state: Mapping[str, Any]) -> list[Any]:
+    """A projected document and a bundle."""
     bundle = b"the plan file"
     header = runner.PlanHeader(
         engine="terraform 1.11.4", platform="linux_amd64", tree_sha256="0" * 64, has_changes=True,
@@ -78,6 +104,13 @@ def state(serial: int, lineage: str) -> list[Any]:
 def record(unit: str, exported: str) -> dict[str, Any]:
     """What a runner keeps of a unit that was applied for the first time."""
     return {"unit": unit, "generation": 2, "record": b"{}", "exports": exact.dumps([exported])}
+
+
+def artifact(name: str) -> list[Any]:
+    """What a run's code is beyond its commit, as a runner hands it in."""
+    data = name.encode() * 3
+    header = runner.KeepArtifactRequest(sha256=hashlib.sha256(data).hexdigest())
+    return [header, runner.KeepArtifactRequest(chunk=data)]
 
 
 def webhook(repository_id: str, secret: str, after: str) -> tuple[bytes, Metadata]:

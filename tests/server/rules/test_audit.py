@@ -24,6 +24,7 @@ MORE = {
 # Runners' reports need none (AUDIT_NONE), but the steps of a run that follow from them are told.
 STEPS = {
     "RunnerService/FinishBatch": ["run.failed", "stack_state.run_failed"],
+    "RunnerService/ReportUnits": ["run.activity_started"],
     "RunnerService/StartApply": ["run.applying"],
 }
 

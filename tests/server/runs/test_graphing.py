@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from stackly_server import limits
 from stackly_server.errors import TooMuch
-from stackly_server.runs.graphing import Graph, graph_of, with_needs
+from stackly_server.runs.graphing import Activity, Graph, graph_of, needs_of, with_needs
 
 
 def graph(**needs: list[str]) -> Graph:
-    return graph_of([{"unit": unit, "needs": needed} for unit, needed in needs.items()])
+    return graph_of([Activity(unit, "SKIPPED") for unit in needs], needs)
 
 
 def test_a_diamond_with_a_tail() -> None:
@@ -24,7 +24,7 @@ def test_a_diamond_with_a_tail() -> None:
 
 
 def test_nothing() -> None:
-    assert graph() == Graph([], (), (), ())
+    assert graph() == Graph([])
 
 
 @given(st.lists(st.sets(st.integers(0, 30)), max_size=30))
@@ -44,9 +44,15 @@ def test_groups_and_chains_of_any_graph(drawn: list[set[int]]) -> None:
 
 
 def test_what_is_too_much_is_left_out_and_said() -> None:
-    few: list[tuple[dict[str, Any], list[str]]] = [({"unit": "a"}, []), ({"unit": "b"}, ["a"])]
-    assert with_needs(few) == [{"unit": "a", "needs": []}, {"unit": "b", "needs": ["a"]}]
-    many = [*few, ({"unit": "c"}, ["a" * limits.PLAN_NEEDS_BYTES])]
-    assert with_needs(many) == [{"unit": "a"}, {"unit": "b"}, {"unit": "c"}]
+    few: list[tuple[dict[str, Any], dict[str, list[str]]]] = [({"unit": "a"}, lists()), ({"unit": "b"}, lists("a"))]
+    assert with_needs(few) == [{"unit": "a", **lists()}, {"unit": "b", **lists("a")}]
+    much = "a" * (limits.PLAN_NEEDS_BYTES // 2)
+    assert with_needs([*few, ({"unit": "c"}, lists(much))])[-1] == {"unit": "c", "needs": [much]}
+    many = with_needs([*few, ({"unit": "c"}, lists(much, much, "b"))])
+    assert many == [{"unit": "a"}, {"unit": "b"}, {"unit": "c"}]
     with pytest.raises(TooMuch):
-        graph_of(with_needs(many))
+        needs_of(many)
+
+
+def lists(*names: str) -> dict[str, list[str]]:
+    return {"needs": [*names], "inputs": [*names]}

@@ -6,33 +6,23 @@ from typing import Any
 
 import pytest
 
-from server.runs.desk import Desk, help_of
+from server.runs.desk import Desk
+from server.runs.test_units import Runner
 from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import exact, outlines, slices
 from stackly_engine.deltas import Delta
 from stackly_server.access import Subject
 from stackly_server.errors import StacklyError
 from stackly_server.limits import STATE_OUTLINE_BYTES
-from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.model import Outcome, Phase, RunType
 from stackly_server.runs.runner_rpc import RunnerServicer
-from stackly_server.runs.unit_records import UnitRecordService
 
 STACK = b'stack "hello" {\n  engine = "auto"\n  labels = { tier = "1" }\n}\n'
 LARGE = STATE_OUTLINE_BYTES
 
 
 def servicer(desk: Desk) -> RunnerServicer:
-    rooms, ground = desk.rooms, desk.world.ground
-    fetching = FetchService(
-        ground.database, ground.keys, rooms.blobs, rooms.sources, rooms.stacks, rooms.states, rooms.logs, rooms.batches
-    )  # fmt: skip
-    return RunnerServicer(
-        rooms.batches,
-        fetching,
-        UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records),
-        help_of(desk),
-    )
+    return Runner(desk).servicer
 
 
 def head(desk: Desk) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_
 from stackly_server import limits
 from stackly_server.access import Subject, system
 from stackly_server.errors import StacklyError
+from stackly_server.runs.artifacts import ArtifactService
+from stackly_server.runs.covering import CoverService
 from stackly_server.runs.fetching import FetchService
 from stackly_server.runs.graph_wire import graph_to_proto
-from stackly_server.runs.graphing import graph_of
 from stackly_server.runs.model import Outcome, Phase, RunType, Status
 from stackly_server.runs.runner_rpc import RunnerServicer
 from stackly_server.runs.service import Shown
+from stackly_server.runs.unit_progress import UnitProgressService
 from stackly_server.runs.unit_records import UnitRecordService
+from stackly_server.runs.views import RunViews
 
 APP, NET, ROOT = "module.app", "module.net", "root.terraform_data.x"
 SECRET = b'["canary"]'
@@ -41,7 +44,12 @@ class Runner:
             ground.database, ground.keys, rooms.blobs, rooms.sources, rooms.stacks, rooms.states, rooms.logs, rooms.batches
         )  # fmt: skip
         records = UnitRecordService(ground.database, rooms.batches, rooms.states, rooms.records)
-        self.servicer = RunnerServicer(rooms.batches, fetching, records, help_of(self.desk))
+        artifacts = ArtifactService(ground.database, ground.keys, rooms.blobs, rooms.batches)
+        progress = UnitProgressService(ground.database, rooms.batches)
+        covering = CoverService(ground.database, ground.keys, rooms.blobs, rooms.batches, rooms.progress)
+        self.servicer = RunnerServicer(
+            rooms.batches, fetching, records, artifacts, progress, covering, help_of(self.desk)
+        )  # fmt: skip
 
     async def records(self, subject: Subject) -> dict[str, tuple[int, bytes, bytes]]:
         answers = [one async for one in self.servicer.FetchRecords(wire.FetchRecordsRequest(), subject)]
@@ -235,12 +243,15 @@ async def test_a_chain_is_recorded_by_unit_under_its_own_digest(desk: Desk, runn
     assert digest == chain().digest(**facts)
     plan = await desk.rooms.runs.plan(desk.me, run.name)
     assert [dict(one) for one in plan.units] == [
-        {"unit": APP, "run": False, "reasons": ["unchanged"], "batch": 0, "deferred": False, "needs": []},
-        {"unit": ROOT, "run": True, "reasons": ["new"], "batch": 1, "deferred": False, "needs": [APP]},
+        {"unit": APP, "run": False, "reasons": ["unchanged"], "batch": 0, "deferred": False, **_lists()},
+        {"unit": ROOT, "run": True, "reasons": ["new"], "batch": 1, "deferred": False, **_lists(APP)},
     ]
     changes = await desk.rooms.runs.changes(desk.me, run.name, "", -1, 10)
     assert [change["unit"] for _, change in changes[1]] == [ROOT]
-    graph = graph_to_proto("g", graph_of(plan.units))
+    rooms = desk.rooms
+    graph = graph_to_proto(
+        await RunViews(desk.world.ground.database, rooms.runs, rooms.stacks, rooms.workers).graph(desk.me, run.name, "")
+    )
     assert [(one.unit, one.group, one.run, one.reason) for one in graph.activities] == [
         (APP, 1, False, "unchanged"), (ROOT, 2, True, "new"),
     ]  # fmt: skip
@@ -250,6 +261,10 @@ async def test_a_chain_is_recorded_by_unit_under_its_own_digest(desk: Desk, runn
     assert await _plan(desk, runner, other, chain(reason="forced").to_bytes()) == digest  # reasons are no matter
     third = await desk.create()
     assert await _plan(desk, runner, third, chain("two").to_bytes()) != digest
+
+
+def _lists(*needs: str) -> dict[str, list[str]]:
+    return {"needs": [*needs], "inputs": [], "outputs": []}
 
 
 async def _variables(desk: Desk, run: Shown) -> str:

@@ -1,5 +1,6 @@
 """What a stack file asks of the stack states that are there, and names. Pure."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackly_server.stacks.config import StackConfig, StateConfig, config_from_json, config_of, config_to_json
+from stackly_server.stacks.engine_options import EngineOptions
 from stackly_server.stacks.model import (
     BY_HAND,
     Condition,
@@ -96,8 +98,10 @@ def test_names_are_always_good_and_differ(name: str, slug: str, path: str) -> No
 def test_a_config_comes_back_from_json_with_every_digit() -> None:
     config = make_config("eu")
     assert config_from_json(config_to_json(config)) == config
-    older = {name: value for name, value in config_to_json(config).items() if name != "units"}
-    assert config_from_json(older) == config  # from before there were units: whole
+    older = {name: value for name, value in config_to_json(config).items() if name not in {"units", "options"}}
+    assert config_from_json(older) == config  # from before there were units: whole, with the defaults
+    slow = replace(config, options=EngineOptions(0, 60, None, 3))
+    assert config_from_json(json.loads(json.dumps(config_to_json(slow)))) == slow
     assert config.state("eu").variables == {"n": "1.10", "r": '"eu"'}
     assert config.state("gone") == config.shared
     expected: Mapping[str, str] = {"a": "b", "s": "eu"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stackly_server.hcl.child import parse
 from stackly_server.hcl.document import HclError, Plain, Problem, document_from_wire, json_text, lines_of
 from stackly_server.hcl.reader import HclReader
+from stackly_server.stacks.engine_options import EngineOptions
 from stackly_server.stacks.stackfile import (
     Engine,
     PlannedState,
@@ -123,14 +124,82 @@ async def test_manual_states(reader: HclReader) -> None:
     assert planned_states(stack) == ()
 
 
+async def test_options_of_the_engine_that_are_not_said(reader: HclReader) -> None:
+    stack = await read(reader, 'stack "a" {\n}')
+    assert stack.options == EngineOptions(data_refresh=None, max_age=604_800, audit=604_800, max_parallel=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('data_refresh = "on_change"', EngineOptions()),
+        ('data_refresh = "always"', EngineOptions(data_refresh=0)),
+        ('data_refresh = "24h"', EngineOptions(data_refresh=86_400)),
+        ('max_age = "90m"', EngineOptions(max_age=5400)),
+        ('audit = "never"', EngineOptions(audit=None)),
+        ('audit = "30d"', EngineOptions(audit=2_592_000)),
+        ("max_parallel = 1", EngineOptions(max_parallel=1)),
+        ("max_parallel = 1000", EngineOptions(max_parallel=1000)),
+    ],
+)
+async def test_options_of_the_engine(reader: HclReader, text: str, options: EngineOptions) -> None:
+    stack = await read(reader, f'stack "a" {{\n engine = "auto"\n {text}\n}}')
+    assert (stack.options, stack.findings) == (options, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ('data_refresh = "daily"', 17, 'data_refresh must be "on_change", "always" or a duration'),
+        ('data_refresh = "0h"', 17, 'data_refresh must be "on_change", "always" or a duration'),
+        ("data_refresh = 24", 17, "data_refresh"),
+        ('audit = "always"', 10, 'audit must be "never" or a duration'),
+        ("audit = false", 10, "audit"),
+        ('max_age = "never"', 12, "max_age"),
+        ('max_age = "0d"', 12, "max_age"),
+        ("max_parallel = 0", 17, "max_parallel"),
+        ("max_parallel = 1001", 17, "max_parallel"),
+        ("max_parallel = 1.5", 17, "max_parallel"),
+        ('max_parallel = "8"', 17, "max_parallel"),
+        ('max_agee = "7d"', 2, "max_age"),
+    ],
+)
+async def test_options_of_the_engine_that_are_wrong(reader: HclReader, text: str, column: int, words: str) -> None:
+    (problem,) = await problems(reader, f'stack "a" {{\n {text}\n}}')
+    assert (problem.line, problem.column) == (2, column)
+    assert words in problem.message
+
+
+_AGES = st.tuples(st.integers(1, 999_999_999), st.sampled_from([("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)]))
+
+
+@given(refresh=_AGES, age=_AGES, audit=_AGES, parallel=st.integers(1, 1000))
+@settings(deadline=None, max_examples=20)
+def test_any_age_is_read_to_the_second(
+    refresh: tuple[int, tuple[str, int]],
+    age: tuple[int, tuple[str, int]],
+    audit: tuple[int, tuple[str, int]],
+    parallel: int,
+) -> None:
+    def text(of: tuple[int, tuple[str, int]]) -> str:
+        return f"{of[0]}{of[1][0]}"
+
+    written = f"""stack "a" {{
+  data_refresh = "{text(refresh)}"
+  max_age      = "{text(age)}"
+  audit        = "{text(audit)}"
+  max_parallel = {parallel}
+}}"""
+    read = document_from_wire(parse(written.encode())["document"], lines_of(written.encode()))
+    options = parse_stack_file(read).options
+    read_seconds, age_seconds, audit_seconds = (of[0] * of[1][1] for of in (refresh, age, audit))
+    assert options == EngineOptions(read_seconds, age_seconds, audit_seconds, parallel)
+
+
 UNBUILT = [
     ('hooks {\n  pre_plan = ["x"]\n }', 3, "hooks"),
     ('on_deregister = "destroy"', 2, "on_deregister"),
-    ('data_refresh = "24h"', 2, "data_refresh"),
     ('refresh = "all"', 2, "refresh"),
-    ('max_age = "7d"', 2, "max_age"),
-    ('audit = "never"', 2, "audit"),
-    ("max_parallel = 8", 2, "max_parallel"),
     ('triggers { branch = "main" }', 2, "triggers"),
     ('triggers { paths = ["../../shared/**"] }', 2, "triggers"),
     ('drift { schedule = "17 */6 * * *" }', 2, "drift"),

@@ -413,11 +413,16 @@ async def test_a_plan_of_one_machine_applied_on_another_writes_the_state_there(
     assert not list((tmp_path / "here" / "state").glob("*.tfstate"))
 
 
-async def test_another_place_need_not_initialize_the_same_commit(make_batch: Make, tmp_path: Path) -> None:
+async def test_another_place_need_not_initialize_the_same_code(make_batch: Make, tmp_path: Path) -> None:
     files = {"main.tf": MODULES, "inner/main.tf": 'output "word" {\n  value = "w"\n}\n'}
     shelf, told = Shelf(tmp_path / "shelf"), "Initialized before"
-    planes = [MemoryPlane(dict(files)) for _ in range(3)]
-    for plane, place, commit in zip(planes, ("one", "two", "three"), ("s", "s", "other"), strict=True):
+    more = (
+        {},
+        {"inner/main.tf": 'output "word" {\n  value = "v"\n}\n'},
+        {"other.tf": 'module "m" {\n  source = "./inner"\n}\n'},
+    )
+    planes = [MemoryPlane({**files, **one}) for one in more]
+    for plane, place, commit in zip(planes, ("one", "two", "three"), ("s", "t", "u"), strict=True):
         ended = await replace(make_batch(plane, place, source_digest=commit), shelf=shelf).plan()
         assert (ended.status, ended.counts["add"]) == ("planned", 1), plane.text
     assert [told in plane.text for plane in planes] == [False, True, False]

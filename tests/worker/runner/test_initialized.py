@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stackly_engine import slices
+from stackly_worker.runner import init_reads
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
@@ -17,6 +20,10 @@ ENGINE = Engine(("/usr/bin/terraform",), "terraform", "1.11.4")
 def _state(*providers: str) -> bytes:
     resources = [{"provider": f'provider["{name}"]', "type": "a", "name": "b", "instances": []} for name in providers]
     return json.dumps({"version": 4, "serial": 1, "lineage": "l", "outputs": {}, "resources": resources}).encode()
+
+
+def _read(*providers: str) -> dict[str, Any]:
+    return slices.parse(_state(*providers))
 
 
 def _modules(folder: Path, *sources: str) -> Path:
@@ -50,11 +57,11 @@ def test_pinned_only_when_nothing_can_move(
 def test_a_provider_that_only_the_state_knows_asks_for_an_init(tmp_path: Path) -> None:
     lock = tmp_path / ".terraform.lock.hcl"
     assert covered(None, lock)
-    assert covered(_state("terraform.io/builtin/terraform"), lock)
-    assert not covered(_state(NULL), lock)
+    assert covered(_read("terraform.io/builtin/terraform"), lock)
+    assert not covered(_read(NULL), lock)
     lock.write_text(LOCK)
-    assert covered(_state(NULL), lock)
-    assert not covered(_state(NULL, "registry.terraform.io/hashicorp/local"), lock)
+    assert covered(_read(NULL), lock)
+    assert not covered(_read(NULL, "registry.terraform.io/hashicorp/local"), lock)
 
 
 def test_any_other_circumstance_is_another_initialization(tmp_path: Path) -> None:
@@ -66,12 +73,12 @@ def test_any_other_circumstance_is_another_initialization(tmp_path: Path) -> Non
         engine = Engine(ENGINE.command, "terraform", other.get("engine", "1.11.4"))
         environment = {"TF_CLI_ARGS_init": other.get("environment", "")}
         return Initialization.of(
-            other.get("commit", "c"), other.get("root", "."), engine, settings, environment, lock
+            other.get("code", "c"), other.get("root", "."), engine, settings, environment, lock
         ).to_text()
 
     base = made()
     assert made() == base
-    for name in ("mirrors", "engine", "environment", "commit", "root"):
+    for name in ("mirrors", "engine", "environment", "code", "root"):
         assert made(**{name: "another"}) != base
     lock.write_text(LOCK)
     assert made() != base
@@ -87,10 +94,27 @@ def test_what_is_light_and_what_is_good_elsewhere(tmp_path: Path) -> None:
     assert not light(None, lock)
 
 
-def _made(folder: Path, commit: str) -> Initialization:
+def _made(folder: Path, code: str) -> Initialization:
     settings = Settings(root=folder, home=folder / "home")
     environment = {"HOME": str(folder), "TF_DATA_DIR": str(folder / "data")}
-    return Initialization.of(commit, ".", ENGINE, settings, environment, folder / ".terraform.lock.hcl")
+    return Initialization.of(code, ".", ENGINE, settings, environment, folder / ".terraform.lock.hcl")
+
+
+def test_the_code_of_a_tree_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "text").write_text('resource "a" "b" {}\n')
+    (tmp_path / "app" / "link.tf").symlink_to("../text")
+    seen = {init_reads.digest(tmp_path)}
+    for name, text in (("text", 'resource "c" "b" {}\n'), ("app/main.tf", 'module "x" {\n  source = "./x"\n}\n')):
+        (tmp_path / name).write_text(text)
+        seen.add(init_reads.digest(tmp_path))
+    (tmp_path / "other").symlink_to("app")
+    assert len({*seen, init_reads.digest(tmp_path)}) == 4
+    for name in (".terraform/modules/a/main.tf", ".stackly-1/main.tf", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert init_reads.digest(tmp_path) not in seen
+    assert len({*seen, init_reads.digest(tmp_path)}) == 4
 
 
 def test_an_initialization_is_laid_into_another_place(tmp_path: Path) -> None:

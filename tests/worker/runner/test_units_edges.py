@@ -205,31 +205,6 @@ async def test_too_little_room_is_said_before_the_apply(make_batch: Make, monkey
     assert "bytes are free" in outcome.reason
 
 
-COUNTED = """
-module "a" {
-  source = "./counted"
-}
-resource "terraform_data" "many" {
-  count = length(module.a.id) > 1 ? 2 : 1
-}
-resource "terraform_data" "beside" {}
-"""
-
-
-async def test_what_can_only_be_planned_later_asks_for_another_run(make_batch: Make, apart: None) -> None:
-    inner = 'resource "terraform_data" "x" {}\noutput "id" {\n  value = terraform_data.x.id\n}\n'
-    plane = MemoryPlane({"main.tf": COUNTED, "counted/main.tf": inner})
-    outcome = await run(make_batch, plane, 1)
-    deferred = [one.unit for one in chain(plane).units if one.deferred]
-    assert deferred == ["root.terraform_data.many"]
-    assert outcome.status == "failed"
-    assert "root.terraform_data.many can only be planned now" in outcome.reason
-    assert {row.unit for row in plane.records.values() if row.record} >= {"module.a", "root.terraform_data.beside"}
-    outcome = await run(make_batch, plane, 2)
-    assert outcome.status == "applied", plane.text
-    assert not any(one.deferred for one in chain(plane).units)
-
-
 async def test_errors_are_told_with_their_place(make_batch: Make) -> None:
     plane = MemoryPlane({"main.tf": ROOT.replace("var.token\n", "upper(1, 2)\n", 1), "inner/main.tf": INNER})
     outcome = await make_batch(plane, source_digest="s", units=True, variables={"token": SECRET}).plan()

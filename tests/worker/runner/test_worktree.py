@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -19,16 +20,23 @@ FILE, PROGRAM, LINK, SUBMODULE = 0o100644, 0o100755, 0o120000, 0o160000
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[..., TreeReport]:
+def build(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., TreeReport]:
+    size = 64 if "whole" in request.fixturenames else 3
+
     async def files(entries: tuple[Entry, ...]) -> AsyncIterator[SourceFile]:
         for path, mode, text in entries:
-            yield SourceFile(path, mode, chunks(text.encode(), 3))
+            yield SourceFile(path, mode, chunks(text.encode(), size))
 
     def run(*entries: Entry, root: str = ".") -> TreeReport:
         state = tmp_path / "state" / "terraform.tfstate"
         return asyncio.run(worktree.rebuild(tmp_path / "tree", files(entries), root=root, state=state))
 
     return run
+
+
+@pytest.fixture
+def whole() -> None:
+    """Most files come in one message."""
 
 
 def test_files_links_modes_and_the_override(build: Callable[..., TreeReport], tmp_path: Path) -> None:
@@ -51,6 +59,94 @@ def test_a_second_build_starts_from_nothing(build: Callable[..., TreeReport], tm
     (tmp_path / "tree" / "made-by-terraform").write_text("x")
     build(("new.tf", FILE, ""))
     assert sorted(entry.name for entry in (tmp_path / "tree").iterdir()) == ["new.tf", OVERRIDE]
+
+
+def _lay(path: Path, text: str = "x") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _mode(path: Path, mode: int) -> None:
+    path.chmod(mode)
+
+
+def _gone(path: Path) -> Path:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return path
+
+
+def _listed(tree: Path) -> dict[str, tuple[int, bytes]]:
+    """Path → mode and bytes of each file, links by where they lead; folders too."""
+    found = {}
+    for path in tree.rglob("*"):
+        data = os.fsencode(path.readlink()) if path.is_symlink() else b"" if path.is_dir() else path.read_bytes()
+        found[str(path.relative_to(tree))] = (stat.S_IMODE(path.lstat().st_mode) & 0o700, data)
+    return found
+
+
+SOURCE = (("a/main.tf", FILE, "# a"), ("a/b/run.sh", PROGRAM, "#!"), ("c.tf", FILE, ""), ("large", FILE, "x" * 99))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda tree: tree,
+        lambda tree: _lay(tree / "a/main.tf", "# A"),
+        lambda tree: _lay(tree / "a/more/deep/x.tf"),
+        lambda tree: _mode(tree / "a/b/run.sh", 0o600),
+        lambda tree: _mode(tree / "c.tf", 0o666),
+        lambda tree: _lay(_gone(tree / "c.tf") / "inside"),
+        lambda tree: _lay(_gone(tree / "a"), "a file"),
+        lambda tree: os.mkfifo(_gone(tree / "c.tf")),
+        lambda tree: _gone(tree / "c.tf").symlink_to(tree.parent / "victim"),
+        lambda tree: os.link(tree.parent / "victim", _gone(tree / "c.tf")),
+        lambda tree: _gone(tree / "a").symlink_to(tree.parent),
+        lambda tree: _mode(tree / "a", 0o777),
+        lambda tree: _gone(tree).symlink_to(tree.parent / "elsewhere"),
+        lambda tree: _lay(_gone(tree), "a file"),
+    ],
+)
+def test_whatever_code_did_to_the_tree_the_next_is_the_source(
+    build: Callable[..., TreeReport], tmp_path: Path, whole: None, spoil: Callable[[Path], None]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    tree = tmp_path / "tree"
+    build(*SOURCE)
+    wanted = _listed(tree)
+    spoil(tree)
+    build(*SOURCE)
+    assert _listed(tree) == wanted
+    assert not tree.is_symlink()
+    assert stat.S_IMODE((tree / "a").stat().st_mode) & 0o022 == 0
+    assert victim.read_text() == "untouched"
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert (tree / "c.tf").stat().st_nlink == 1
+
+
+def test_a_file_that_did_not_change_is_left_alone(
+    build: Callable[..., TreeReport], tmp_path: Path, whole: None
+) -> None:
+    build(*SOURCE)
+    before = {path: path.stat().st_ino for path in (tmp_path / "tree").rglob("*.tf")}
+    (tmp_path / "tree" / "c.tf").write_text("changed")
+    build(*SOURCE)
+    after = {path: path.stat().st_ino for path in before if path.name != OVERRIDE}
+    assert all(before[path] == inode for path, inode in after.items() if path.name == "main.tf")
+    assert (tmp_path / "tree" / "c.tf").read_text() == ""
+
+
+@pytest.mark.parametrize("second", [("a", FILE, "x"), ("a/b/run.sh/x", FILE, "x"), ("a/main.tf", FILE, "# a")])
+def test_names_that_clash_are_refused_in_a_tree_that_is_there(
+    build: Callable[..., TreeReport], whole: None, second: Entry
+) -> None:
+    build(*SOURCE)
+    with pytest.raises(TreeRefusedError):
+        build(*SOURCE, second)
 
 
 def test_what_terraform_would_obey_is_left_out(build: Callable[..., TreeReport], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets as chance
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,23 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
+from stackly_engine.auditing import AuditReport
 from stackly_engine.outlines import Outline
 from stackly_worker.runner import (
     helping,
+    init_reads,
     limits,
     orders,
     plugin_cache,
+    resolving,
     terraform,
     units,
     units_apply,
+    units_audit,
     units_bundle,
     units_folder,
+    units_resting,
     variables,
     worktree,
 )
+from stackly_worker.runner.artifact import ArtifactRefusedError
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
+from stackly_worker.runner.options import EngineOptions
 from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
@@ -48,7 +55,7 @@ from stackly_worker.runner.sandbox import Confinement, Plain, Sandbox
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
 from stackly_worker.runner.shelf import Shelf
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, read_whole
+from stackly_worker.runner.statewatch import ReadState, StateVersion
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
 from stackly_worker.runner.units_whole import WholeState
@@ -59,7 +66,7 @@ VARIABLES = "variables.tfvars.json"
 # What ends a phase in words of its own, which hold no secret.
 _TOLD = (
     worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,
-    moves.UnknownAddress,
+    moves.UnknownAddress, ArtifactRefusedError,
 )  # fmt: skip
 
 
@@ -69,7 +76,7 @@ class BatchSpec:
 
     `root` is the root module's folder in the tree, "." for the tree itself. `secrets` are texts that must never leave
     (sensitive variables, credentials); `environment` is the declared set, nothing else is inherited but PATH and LANG.
-    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy or refresh_only.
+    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy, refresh_only or audit.
     """
 
     plan_key: str
@@ -85,6 +92,10 @@ class BatchSpec:
     grace: float = limits.STOP_GRACE
     renew_every: float = 5.0
     units: bool = False  # cut the root into units, if it can be
+    keeps: bool = False  # a plan that has nothing to do is as good as an apply
+    artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
+    options: EngineOptions = field(default_factory=EngineOptions)  # of a root that is cut
+    costs: tuple[tuple[int, float], ...] = ()  # resources and seconds of batches of units of earlier runs
 
 
 @dataclass
@@ -105,7 +116,9 @@ class Batch:
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
     others: OthersPlane | None = None
-    outline: Outline | None = field(default=None, init=False)  # what came instead of the state
+    resolved_as: str = field(default="", init=False)  # SHA-256 of what the code is beyond its commit
+    laid: ReadState | None = field(default=None, init=False)  # the state that was laid down, once it was
+    outline: Outline | None = field(default=None, init=False)  # what came instead of it
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -134,6 +147,7 @@ class Batch:
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
+            outcome = replace(outcome, unit_batches=session.progress.rest())
             try:
                 await insist(lambda: self.plane.finish(outcome), self.clock)
             except LeaseLostError as error:
@@ -168,7 +182,7 @@ class Batch:
     async def _session(self, *, applies: bool) -> AsyncIterator[Session]:
         session = Session.open(self.folder, self.place, self.plane, self.clock, self.spec.secrets)
         session.grace, session.applies = self.spec.grace, applies
-        tasks = [asyncio.create_task(run) for run in (session.log.run(), session.renewing(self.spec.renew_every))]
+        tasks = [asyncio.create_task(run) for run in _beside(session, self.spec.renew_every)]
         try:
             yield session
         finally:
@@ -202,6 +216,8 @@ class Batch:
     async def _plan(self, session: Session) -> Outcome:
         by_units = self.spec.units and self.spec.mode == "apply"
         environment, report = await self._prepared(session, lock_file=None, by_units=by_units)
+        if self.spec.mode == units_audit.MODE:
+            return await self._audit(session, environment, report)
         whole_reasons: tuple[str, ...] = ()
         if self.spec.units:
             try:
@@ -222,9 +238,28 @@ class Batch:
         result = self._result_of(made.projected.to_bytes(), PlanBundle(made.bundle, self._lock, made.secrets), report)
         result = replace(result, record_generations=made.generations)
         await insist(lambda: self._submit(session, result), self.clock)
+        if self.spec.keeps:
+            await units_resting.keep(session, made.rows)
         summary = made.projected.summary
         counts = {"add": summary.add, "change": summary.change, "remove": summary.destroy, "import": summary.import_}
         return replace(session.outcome("planned", step="plan", rc=0), counts=counts)
+
+    async def _audit(self, session: Session, environment: Mapping[str, str], report: worktree.TreeReport) -> Outcome:
+        """The whole plan is what is handed in: what was found is beside it."""
+        audit, found = None, AuditReport(units_audit.NOT_CUT)
+        if self.spec.units:
+            try:
+                audit = await units_audit.Audit.begin(self._desk(session, environment), self.spec.hash_key)
+            except units.RunsWholeError as error:
+                found = AuditReport("; ".join(error.reasons))
+        document = await self._shown_whole(session, environment)
+        if audit is not None:
+            found = await audit.compare(exact.loads(document))
+        session.transcript.say(f"\n{found.words}")
+        result = await asyncio.to_thread(self._result, document, report)
+        result = replace(result, audit=found, record_generations=audit.generations if audit is not None else 0)
+        await insist(lambda: self._submit(session, result), self.clock)
+        return session.outcome("planned", step="plan", rc=0)
 
     async def _plan_whole(
         self,
@@ -233,6 +268,13 @@ class Batch:
         report: worktree.TreeReport,
         whole_reasons: tuple[str, ...],
     ) -> Outcome:
+        document = await self._shown_whole(session, environment)
+        result = replace(await asyncio.to_thread(self._result, document, report), whole_reasons=whole_reasons)
+        await insist(lambda: self._submit(session, result), self.clock)
+        return session.outcome("planned", step="plan", rc=0)
+
+    async def _shown_whole(self, session: Session, environment: Mapping[str, str]) -> bytes:
+        """Plan the whole root; the plan's JSON."""
         self._write_variables()
         argv = terraform.plan_argv(
             self.engine,
@@ -247,9 +289,7 @@ class Batch:
         shown = await session.step("show", show)
         document = shown.out.read_bytes()
         shown.out.unlink()
-        result = replace(await asyncio.to_thread(self._result, document, report), whole_reasons=whole_reasons)
-        await insist(lambda: self._submit(session, result), self.clock)
-        return session.outcome("planned", step="plan", rc=0)
+        return document
 
     async def _submit(self, session: Session, result: PlanResult) -> None:
         """One try. What is wished meanwhile counts before the next: a stream may break again and again."""
@@ -299,27 +339,30 @@ class Batch:
         return outcome
 
     def _helpers(
-        self, reading: units.Reading, session: Session, whole: WholeState, bundle: PlanBundle, count: int, desk: Desk
-    ) -> Helpers | None:
+        self, reading: units.Reading, whole: WholeState, bundle: PlanBundle, count: int, desk: Desk
+    ) -> Helpers | None:  # fmt: skip
         """Other workers, unless code of the root can tell where on a machine it lies."""
         if self.others is None or not count or reading.source.sees_its_place:
             return None
-        return Helpers(
-            self.others, count, session, whole, bundle.lock or b"", tuple(bundle.secrets), desk.titles, self.spec.parallelism
-        )  # fmt: skip
+        return Helpers(self.others, count, desk.session, whole, bundle.lock or b"", tuple(bundle.secrets), desk.titles)
 
-    async def _apply_units(self, session: Session, environment: Mapping[str, str], packed: PlanBundle) -> Outcome:
-        desk, bundle = self._desk(session, environment), units_bundle.ChainBundle.unpack(packed.plan)
-        reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, bundle)
+    async def _apply_units(self, session: Session, environment: Mapping[str, str], bundle: PlanBundle) -> Outcome:
+        desk, planned = self._desk(session, environment), units_bundle.ChainBundle.unpack(bundle.plan)
+        reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, planned)
         carrying = units_apply.Carrying(
-            units.with_titles(desk, chain), known, chain, reading.rows, first=reading.state is None
+            units.with_titles(desk, chain),
+            known,
+            chain,
+            reading.rows,
+            first=reading.state is None,
+            secrets=bundle.secrets,
         )
         if not chain.pieces:
             return session.outcome("applied", step="apply", rc=0)
         whole = await carrying.begin()
         self.place.require_room()
         granted = await self._started(session, carrying.units)
-        helpers = self._helpers(reading, session, whole, packed, granted.helpers, carrying.desk)
+        helpers = self._helpers(reading, whole, bundle, granted.helpers, carrying.desk)
         return await carrying.run(whole, granted.environment, helpers)
 
     def _desk(self, session: Session, environment: Mapping[str, str]) -> Desk:
@@ -331,7 +374,10 @@ class Batch:
             environment=environment,
             variables=self.spec.variables,
             parallelism=self.spec.parallelism,
+            options=self.spec.options,
+            costs=self.spec.costs,
             command=self._command,
+            laid=self.laid,
             outline=self.outline,
         )
 
@@ -378,17 +424,18 @@ class Batch:
             state = await getting
         finally:
             getting.cancel()
-        document = self._lay_state(session, state)
+        await asyncio.to_thread(self._lay_state, session, state)
         environment = terraform.prepare(self.settings)
         if not reusable:
-            await self._initialized(session, environment, lock_file, document)
+            await self._initialized(session, environment, lock_file)
             self.place.set_stamp(stamp)
         if self.outline is not None:
             self.place.state.unlink(missing_ok=True)  # what `init` needed of it is no state
-        return self._brisk(environment, document), report
+        return self._brisk(environment), report
 
-    def _brisk(self, environment: dict[str, str], state: bytes | None) -> dict[str, str]:
+    def _brisk(self, environment: dict[str, str]) -> dict[str, str]:
         lock = self.settings.root / worktree.LOCK_FILE
+        state = self.laid.version.document if self.laid else None
         return terraform.brisk(environment) if light(state, lock) else environment
 
     async def _state(self, given: bytes | None, *, by_units: bool) -> bytes | Outline | None:
@@ -400,40 +447,44 @@ class Batch:
         files = self.plane.get_source()
         return await worktree.rebuild(self.place.tree, files, root=self.spec.root, state=self.place.state)
 
-    def _lay_state(self, session: Session, given: bytes | Outline | None) -> bytes | None:
+    def _lay_state(self, session: Session, given: bytes | Outline | None) -> None:
         """Lay down what `init` and runs of the whole root read; of an outline only its providers."""
         self.outline = given if isinstance(given, Outline) else None
         document = given.providers() if isinstance(given, Outline) else given
         self.place.put_state(document)
-        if document is not None and self.outline is None:
-            session.redactor.add(slices.sensitive_values(document))
-            session.known_state(document)
-        return document
+        self.laid = None if document is None else ReadState.of(document)
+        if self.laid is not None and self.outline is None:
+            session.redactor.add(slices.sensitive_in(self.laid.content))
+            session.known_state(self.laid.version)
 
     async def _whole_state(self, session: Session, environment: dict[str, str]) -> dict[str, str]:
         """A run of the whole root needs what an outline leaves out."""
         if self.outline is None:
             return environment
-        document = self._lay_state(session, await insist(self.plane.get_state, self.clock))
-        return self._brisk(terraform.prepare(self.settings), document)
+        given = await insist(self.plane.get_state, self.clock)
+        await asyncio.to_thread(self._lay_state, session, given)
+        return self._brisk(terraform.prepare(self.settings))
 
-    async def _initialized(
-        self, session: Session, environment: dict[str, str], lock_file: bytes | None, state: bytes | None
-    ) -> None:
+    async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:
         lock = self.settings.root / worktree.LOCK_FILE
-        if lock_file:
+        artifact = await resolving.kept(session, self.spec.artifact)
+        if lock_file := lock_file or artifact.lock:
             lock.unlink(missing_ok=True)
             lock.write_bytes(lock_file)
-        wanted = Initialization.of(
-            self.spec.source_digest, self.spec.root, self.engine, self.settings, environment, lock
-        )
-        if self._initialized_before(wanted, covered=covered(state, lock)):
-            session.transcript.say("Initialized before, for this very commit.")
+        code = await asyncio.to_thread(init_reads.digest, self.place.tree)
+        wanted = Initialization.of(code, self.spec.root, self.engine, self.settings, environment, lock)
+        self.resolved_as = self.spec.artifact
+        if self._initialized_before(wanted, covered=covered(self.laid.content if self.laid else None, lock)):
+            session.transcript.say("Initialized before, for code that asks for the same.")
             return
+        if artifact.modules:
+            await asyncio.to_thread(artifact.lay, self.settings.data)
         locked = lock.exists()
-        argv = terraform.init_argv(self.engine, locked=locked)
+        argv = terraform.init_argv(self.engine, locked=locked, fetched=bool(artifact.modules))
         async with plugin_cache.held(environment, partial(self._pause, session)):
-            await session.step("init", self._command(argv, self._brisk(environment, state), "init"))
+            await session.step("init", self._command(argv, self._brisk(environment), "init"))
+        if not session.applies and not artifact:
+            self.resolved_as = await resolving.keep(session, self.settings.data, lock, locked=locked)
         if pinned(self.settings.data, lock, locked=locked):
             self.place.set_initialization(wanted.to_text())
             if self.shelf is not None and portable(lock):
@@ -466,14 +517,15 @@ class Batch:
         return lock.read_bytes() if lock.exists() else b""
 
     def _result_of(self, projected: bytes, bundle: PlanBundle, report: worktree.TreeReport) -> PlanResult:
-        state = self.outline or read_whole(self.place.state)
         return PlanResult(
             projected=projected,
             bundle=bundle.pack(),
             engine=self.engine.name,
             variables_hash=plans.variables_hash(self.spec.variables, self.spec.hash_key),
-            state_serial=state.serial if state else None,
+            state_serial=self.laid.version.serial if self.laid else None,
+            state_lineage=self.laid.version.lineage if self.laid else "",
             left_out=tuple(report.left_out),
+            artifact=self.resolved_as,
         )
 
     def _command(self, argv: list[str], environment: Mapping[str, str], phase: str) -> Command:
@@ -488,6 +540,11 @@ class Batch:
     def _remove_variables(self) -> None:
         if self.settings.var_file:
             self.settings.var_file.unlink(missing_ok=True)
+
+
+def _beside(session: Session, renew_every: float) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What goes on while a phase does."""
+    return session.log.run(), session.renewing(renew_every), session.progress.run()
 
 
 def _last_words(outcome: Outcome) -> str:

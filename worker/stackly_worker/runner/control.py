@@ -19,11 +19,12 @@ from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import projected
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
-from stackly_worker.runner import platform, report, streams
+from stackly_worker.runner import limits, platform, report, streams
 from stackly_worker.runner.clock import Clock
 from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
+    NotCoveredError,
     Offered,
     Outcome,
     PlaneRefusedError,
@@ -31,10 +32,11 @@ from stackly_worker.runner.ports import (
     PlanResult,
     Renewal,
     StateRefusedError,
+    UnitReport,
     UnitRow,
 )
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.worktree import SourceFile
 
 if TYPE_CHECKING:
@@ -80,7 +82,6 @@ class RunnerPlane:
     timed_out: bool = False
     reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
-    _lineage: str = ""
     _outcomes: dict[str, Any] = field(default_factory=dict)  # of offered batches, as they were told last
     _early: dict[str, Any] = field(default_factory=dict)  # streams under way, by method
 
@@ -95,7 +96,7 @@ class RunnerPlane:
         plane = cls(RunnerServiceStub(channel), token, clock)
         plane._early = {method: plane._stream(method, **_AHEAD.get(method, {})) for method in ahead}
         plane.spec = await insist(plane.get_spec, clock)
-        plane.log_base, plane._lineage = plane.spec.log_offset, plane.spec.state_lineage
+        plane.log_base = plane.spec.log_offset
         if plane.spec.timeout_seconds:
             plane.wishes.ends_at = clock.monotonic() + plane.spec.timeout_seconds
         return plane
@@ -122,17 +123,25 @@ class RunnerPlane:
                 yield file
             self._tree_sha256 = reader.tree_sha256
 
+    async def get_artifact(self) -> bytes:
+        with translated():
+            data = await streams.document(self._stream("FetchArtifact"), limits.ARTIFACT_BYTES)
+        if data is None or sha256(data).hexdigest() != self.spec.artifact_sha256:
+            raise PlaneRefusedError("what the code of this run was resolved to is not what came")
+        return data
+
+    async def keep_artifact(self, data: bytes) -> None:
+        with translated():
+            parts = streams.artifact_parts(data)
+            await self.stub.KeepArtifact(parts, metadata=self._as_runner, timeout=_STREAM)
+
     async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
         """What was asked for ahead comes as the control plane thinks best; an outline that will not do is asked for anew."""
         with translated():
             reader = streams.StateReader(self._stream("FetchState", outline=outline))
             data = await streams.document(reader, streams.STATE_MOST)
         if data and reader.outline:
-            found = await asyncio.to_thread(outlines.read, data)
-            self._lineage = str(found.document["lineage"])
-            return found if outline else await self.get_state()
-        version = whole(data) if data else None
-        self._lineage = version.lineage if version else self._lineage
+            return await asyncio.to_thread(outlines.read, data) if outline else await self.get_state()
         return data or None
 
     async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
@@ -212,12 +221,14 @@ class RunnerPlane:
             platform=platform.name(),
             tree_sha256=self._tree_sha256,
             state_serial=plan.state_serial or 0,
-            state_lineage=self._lineage,
+            state_lineage=plan.state_lineage or self.spec.state_lineage,
             projected_sha256=sha256(plan.projected).hexdigest(),
             plan_sha256=sha256(plan.bundle).hexdigest(),
             has_changes=not projected(plan.projected).empty,
             whole_reasons=plan.whole_reasons,
             record_generations=plan.record_generations,
+            audit=None if plan.audit is None else report.audited(plan.audit),
+            artifact_sha256=plan.artifact,
         )
         with translated():
             parts = streams.plan_parts(header, plan.projected, plan.bundle)
@@ -234,6 +245,13 @@ class RunnerPlane:
         for some in streams.record_parts(rows):
             with translated():
                 await self.stub.WriteRecords(some, metadata=self._as_runner, timeout=_CALL)
+
+    async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        if self.helps:
+            return  # they are told by the runner that offered them
+        request = messages.ReportUnitsRequest(batches=report.unit_batches(reports, self.clock.monotonic()))
+        with translated():
+            await self.stub.ReportUnits(request, metadata=self._as_runner, timeout=_CALL)
 
     async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         crash_point("runner.apply.before_start")
@@ -278,6 +296,12 @@ class RunnerPlane:
             parts = streams.result_parts(header, result)
             await self.stub.SubmitResult(parts, metadata=self._as_runner, timeout=_STREAM)
 
+    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+        crash_point("runner.verify.before")
+        with translated():
+            parts = streams.verify_parts(units, projected)
+            await self.stub.VerifyPlan(parts, metadata=self._as_runner, timeout=_STREAM)
+
     async def renew(self) -> Renewal:
         """Returns as soon as somebody wishes a stop: the control plane, this machine, or the time limit."""
         if self.wishes.stop:
@@ -299,6 +323,8 @@ class RunnerPlane:
             return
         crash_point("runner.finish.before")
         request = report.finished(outcome, phase=self.spec.batch.phase, timed_out=self.timed_out)
+        if not self.helps:
+            request.unit_batches.extend(report.unit_batches(outcome.unit_batches, self.clock.monotonic()))
         await self.persist(lambda: self.send_finish(request))
         crash_point("runner.finish.after")
 
@@ -352,4 +378,6 @@ def _translation(error: grpc.aio.AioRpcError) -> Exception:
         return LeaseLostError(words)
     if code in _AGAIN and reason != "QUOTA_EXCEEDED":
         return PlaneUnavailableError(words)
+    if reason == "PLAN_NOT_COVERED":
+        return NotCoveredError(words)
     return PlaneRefusedError(f"{reason or code.name}: {words}")

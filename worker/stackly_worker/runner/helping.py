@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stackly_engine import slices
-from stackly_engine.driving.ports import Job
+from stackly_engine.driving.ports import Job, Planned
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, units_share
@@ -42,6 +42,9 @@ class Alone:
 
     def forget(self, number: int) -> None:
         raise RuntimeError(f"a batch that helps lets go of nothing: {number}")
+
+    async def covered(self, planned: Planned) -> bool:
+        raise RuntimeError(f"a batch that helps is not planned: {len(planned.job.units)}")
 
     async def keep(self, document: Mapping[str, Any]) -> None:
         raise RuntimeError(f"a batch that helps takes nothing in: {len(document)}")

@@ -1,7 +1,7 @@
 """When the last `init` of a place is still good, so that the next plan need not make it again.
 
-Only when nothing can have moved since: the same commit, root, engine and settings; modules of the tree alone; providers
-that a lock file of the tree pins, or none at all; and no provider that only the state knows.
+Only when nothing can have moved since: code of which an `init` reads the same, the same root, engine and settings; modules
+of the tree alone; providers that a lock file of the tree pins, or none at all; and no provider that only the state knows.
 """
 
 import json
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from stackly_engine import slices
 from stackly_worker.runner import limits, terraform
 from stackly_worker.runner.terraform import Engine, Settings
 
@@ -24,7 +24,7 @@ _BUILT_IN = "terraform.io/builtin/"
 class Initialization:
     """What an `init` was made for, and the lock file it was made by; empty without one."""
 
-    commit: str
+    code: str  # as of `init_reads.digest`
     root: str
     engine: tuple[str, ...]
     settings: str
@@ -32,13 +32,13 @@ class Initialization:
 
     @classmethod
     def of(
-        cls, commit: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
+        cls, code: str, root: str, engine: Engine, settings: Settings, environment: Mapping[str, str], lock: Path
     ) -> "Initialization":
         """As the tree is before `init`. Where the place lies does not matter: `init` keeps no path of the machine."""
         declared = sorted((name, value) for name, value in environment.items() if name not in terraform.OF_THE_PLACE)
         words = json.dumps([settings.mirrors.config(), declared])
         return cls(
-            commit=commit,
+            code=code,
             root=root,
             engine=(*engine.command, engine.name),
             settings=sha256(words.encode()).hexdigest(),
@@ -54,12 +54,12 @@ def pinned(data: Path, lock: Path, *, locked: bool) -> bool:
     return _own_modules(data / "modules" / "modules.json") and (locked or not _providers(lock))
 
 
-def covered(state: bytes | None, lock: Path) -> bool:
-    """Whether the providers of a state are those of the lock file, or built in."""
+def covered(state: Mapping[str, Any] | None, lock: Path) -> bool:
+    """Whether the providers of a state (of `slices.parse`) are those of the lock file, or built in."""
     if state is None:
         return True
-    resources = slices.parse(state).get("resources") or []
-    used = {name for each in resources for name in _IN_STATE.findall(str(each.get("provider", "")))}
+    written = {str(each.get("provider", "")) for each in state.get("resources") or []}
+    used = {name for each in written for name in _IN_STATE.findall(each)}
     return {name for name in used if not name.startswith(_BUILT_IN)} <= _providers(lock)
 
 

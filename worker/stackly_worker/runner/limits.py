@@ -9,6 +9,10 @@ TREE_BYTES = 200 * MIB
 TREE_DEPTH = 32
 PATH_BYTES = 512
 
+ARTIFACT_BYTES = 100 * MIB  # of what a run's code is beyond its commit, equal contents counted once
+ARTIFACT_LAID_BYTES = 1 * GIB
+ARTIFACT_ENTRIES = 100_000
+
 LOG_CHUNK = 64 * KIB
 LOG_LINE = 64 * KIB
 LOG_TOTAL = 1 * GIB

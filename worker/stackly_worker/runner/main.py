@@ -25,6 +25,7 @@ from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.nursery import Greeting
+from stackly_worker.runner.options import EngineOptions
 from stackly_worker.runner.place import Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, PlaneUnavailableError
 from stackly_worker.runner.shelf import Shelf
@@ -37,6 +38,7 @@ LOG_BASE = "log-base"
 _SIGN_EVERY = 2.0  # seconds
 _RENEW_PAUSE = 0.5  # seconds between two long polls for wishes
 _GRACE = 300.0
+_MODES = {runs_pb2.RUN_TYPE_DESTROY: "destroy", runs_pb2.RUN_TYPE_AUDIT: "audit"}
 _WORK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -148,13 +150,17 @@ def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
         root=spec.root_path or ".",
         source_digest=spec.commit,
         hash_key=spec.hash_key,
-        mode="destroy" if spec.run_type == runs_pb2.RUN_TYPE_DESTROY else "apply",
+        mode=_MODES.get(spec.run_type, "apply"),
         variables=variables,
         secrets=(*sensitive, *task.secrets),
         environment=task.environment,
         grace=float(spec.stop_grace_seconds) or _GRACE,
         renew_every=_RENEW_PAUSE,
         units=spec.units,
+        keeps=spec.run_type == runs_pb2.RUN_TYPE_APPLY,
+        artifact=spec.artifact_sha256,
+        options=EngineOptions.of(spec.unit_options),
+        costs=tuple((one.resources, one.seconds) for one in spec.costs),
     )
 
 

@@ -35,7 +35,6 @@ class Helpers:
     lock: bytes
     secrets: tuple[str, ...]
     titles: Mapping[str, str]
-    parallelism: int
     out: int = 0
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -44,11 +43,11 @@ class Helpers:
         own = all(deltas.unit_of_top(top) != slices.ROOT for top in job.share.tops)
         return self.out < self.count and own and not job.share.outputs
 
-    async def apply(self, planned: Planned, width: int) -> "tuple[Outcome, Events, int] | None":
+    async def apply(self, planned: Planned, parallelism: int) -> "tuple[Outcome, Events, int] | None":
         """What came of it: outcome, what Terraform said, exit code. None: nobody took it; then it is done here."""
         self.out += 1
         try:
-            return await self._apply(planned, width)
+            return await self._apply(planned, parallelism)
         except (NotTakenError, PlaneRefusedError, BundleError):
             return None  # nobody has it: what went wrong is met again here, where it is told
         except LeaseLostError:
@@ -57,13 +56,13 @@ class Helpers:
         finally:
             self.out -= 1
 
-    async def _apply(self, planned: Planned, width: int) -> "tuple[Outcome, Events, int] | None":
+    async def _apply(self, planned: Planned, parallelism: int) -> "tuple[Outcome, Events, int] | None":
         name, clock = f"h{next(self._names)}", self.session.clock
         serial = await self.whole.opened()
         job = planned.job
         order = Order(
             planned=planned, share=units_share.pack(job.share, self.whole.dependencies), serial=serial,
-            parallelism=max(1, self.parallelism // max(1, width)), lock=self.lock, secrets=self.secrets,
+            parallelism=parallelism, lock=self.lock, secrets=self.secrets,
             title=", ".join(self.titles.get(unit, unit) for unit in job.units),
         )  # fmt: skip
         data = await asyncio.to_thread(order.pack)

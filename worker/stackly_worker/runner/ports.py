@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stackly_engine.auditing import AuditReport
 from stackly_engine.deltas import Delta
 from stackly_engine.outlines import Outline
 from stackly_worker.runner.events import TerraformError
@@ -23,6 +24,10 @@ class LeaseLostError(Exception):
 
 class PlaneRefusedError(Exception):
     """The control plane will not do what was asked, or what it sent cannot be used; trying again does not help."""
+
+
+class NotCoveredError(PlaneRefusedError):
+    """A plan that was made again is not covered by what was approved: it must not be applied."""
 
 
 class StateRefusedError(Exception):
@@ -103,9 +108,12 @@ class PlanResult:
     engine: str
     variables_hash: str
     state_serial: int | None
+    state_lineage: str = ""  # of the state that it was made on; empty when there was none
     left_out: tuple[str, ...] = ()
     whole_reasons: tuple[str, ...] = ()  # why a root that was to be cut was planned whole
+    audit: AuditReport | None = None  # of an audit alone
     record_generations: int = 0  # of a plan by units: the sum over all records that it was made from
+    artifact: str = ""  # SHA-256 of what the code is beyond its commit
 
 
 @dataclass(frozen=True)
@@ -122,12 +130,39 @@ class UnitRow:
 
 
 @dataclass(frozen=True)
+class UnitReport:
+    """How a batch of units goes on; `number` counts those of this runner, from 1.
+
+    `status`: RUNNING, SUCCEEDED, FAILED, CANCELED, SKIPPED or DEFERRED. `began` is on the clock; of `took`, in seconds,
+    `replan` went into planning once more. `resources` are those of its plan.
+    """
+
+    number: int
+    units: tuple[str, ...]
+    status: str
+    began: float
+    took: float = 0.0
+    resources: int = 0
+    replan: float = 0.0
+
+
+@dataclass(frozen=True)
+class LeftUnit:
+    """A unit that an apply left to be planned again. `cause`: DEFERRED, NOT_COVERED, INPUTS_CHANGED or NEEDS_OTHERS."""
+
+    unit: str
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a batch ended; every text is redacted.
 
-    `status`: planned, applied, failed, cancelled, lost (the lease went). `cause` is a stable word for why it failed
-    (an ErrorReason), empty when the step says enough. `suspects` are addresses that began and were not seen to end:
-    address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may hold secrets.
+    `status`: planned, applied, partial (what is `left` has to be planned again), failed, cancelled, lost (the lease went).
+    `cause` is a stable word for why it failed (an ErrorReason), empty when the step says enough. `suspects` are addresses
+    that began and were not seen to end: address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may
+    hold secrets.
     """
 
     status: str
@@ -144,6 +179,8 @@ class Outcome:
     state_sha256: str = ""
     state_refused: bool = False
     outputs: bytes | None = None
+    left: tuple[LeftUnit, ...] = ()
+    unit_batches: tuple[UnitReport, ...] = ()  # that `report_units` was not told of
 
 
 class OthersPlane(Protocol):
@@ -170,6 +207,12 @@ class ControlPlane(Protocol):
 
     def get_source(self) -> AsyncIterator[SourceFile]:
         """The files of the source tree, each file's chunks read before the next file."""
+
+    async def get_artifact(self) -> bytes:
+        """What the code of the run is beyond its commit, as `keep_artifact` handed it in."""
+
+    async def keep_artifact(self, data: bytes) -> None:
+        """Keep it for the run: whatever is planned and applied by it later uses it. The same again is accepted again."""
 
     async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
         """The stack's state document, None when it has none yet. With `outline` it may come without contents."""
@@ -203,6 +246,9 @@ class ControlPlane(Protocol):
         A unit must have been named by `start_apply`, its generation be that of its row then and two.
         """
 
+    async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        """Tell how batches of units go on; each report is safe to repeat."""
+
     async def start_apply(self, nonce: str, units: Sequence[str] = ()) -> Grant:
         """Commit that the apply starts, at most once ever; the credentials granted to it.
 
@@ -210,6 +256,12 @@ class ControlPlane(Protocol):
 
         `nonce` is made once for this start: a call whose reply was lost is made again with the same one and accepted.
         LeaseLostError when it was started under another nonce or may not start: then Terraform is not run.
+        """
+
+    async def verify_plan(self, units: Sequence[str], projected: bytes) -> None:
+        """Hold the plan of a batch that was made again to the approved one; NotCoveredError when it does more.
+
+        `projected` is that of the batch alone (`stackly_engine.plans.ProjectedPlan.to_bytes`).
         """
 
     async def renew(self) -> Renewal:

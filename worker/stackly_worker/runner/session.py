@@ -18,6 +18,7 @@ from stackly_worker.runner.redact import Redactor
 from stackly_worker.runner.shipping import LogShipper, StateShipper
 from stackly_worker.runner.statewatch import StateVersion, StateWatch, later, newest, whole
 from stackly_worker.runner.transcript import Sink, Transcript
+from stackly_worker.runner.units_progress import UnitProgress
 
 _SECRETS_UP_TO = limits.MIB  # bytes of a state version that is searched for new secrets while Terraform runs
 
@@ -59,6 +60,7 @@ class Session:
     log: LogShipper
     state: StateShipper
     watch: StateWatch
+    progress: UnitProgress
     lock: int | None = None  # the place's, once it is ours: no command runs before
     waited: bool = False
     grace: float = limits.STOP_GRACE
@@ -81,6 +83,7 @@ class Session:
             log=LogShipper(spool, plane, clock, sent=spool.size),
             state=StateShipper(place, plane, clock),
             watch=StateWatch(place.state),
+            progress=UnitProgress(plane, clock),
         )
 
     def close(self) -> None:
@@ -105,10 +108,9 @@ class Session:
     def lost(self) -> bool:
         return self.standing.lost
 
-    def known_state(self, document: bytes) -> None:
+    def known_state(self, version: StateVersion) -> None:
         """The version Terraform starts from is not news."""
-        version = whole(document)
-        self.watch.digest = version.sha256 if version else ""
+        self.watch.digest = version.sha256
 
     def stop_if_cancelled(self, step: str) -> None:
         if self.lost:

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from stackly_engine import exact, slices
 from stackly_worker.runner import limits
 
 
@@ -24,6 +26,23 @@ class StateVersion:
     def large(self) -> bool:
         """Above 16 MB each version costs noticeably; the run's log says so once."""
         return len(self.document) > limits.STATE_LARGE
+
+
+@dataclass(frozen=True)
+class ReadState:
+    """A whole state document that was read once, for all who look at it: `content` is its exact values, never changed."""
+
+    version: StateVersion
+    content: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: bytes) -> "ReadState":
+        """FormatError when it is no whole, plain state document."""
+        content = slices.parse(document)
+        serial, lineage = content.get("serial"), content.get("lineage")
+        if not isinstance(serial, int) or isinstance(serial, bool) or not isinstance(lineage, str):
+            raise exact.FormatError("a state document has a whole serial and a lineage")
+        return cls(StateVersion(document, serial, lineage, sha256(document).hexdigest()), content)
 
 
 @dataclass

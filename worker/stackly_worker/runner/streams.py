@@ -130,6 +130,14 @@ def plan_parts(header: messages.PlanHeader, projected: bytes, bundle: bytes) -> 
         yield messages.SubmitPlanRequest(plan_file=piece)
 
 
+def verify_parts(units: Iterable[str], projected: bytes) -> Iterator[messages.VerifyPlanRequest]:
+    """VerifyPlan's stream: the header, the projected document of the batch."""
+    digest = sha256(projected).hexdigest()
+    yield messages.VerifyPlanRequest(header=messages.VerifyPlanHeader(units=units, projected_sha256=digest))
+    for piece in pieces(projected):
+        yield messages.VerifyPlanRequest(projected=piece)
+
+
 def state_parts(header: messages.StateHeader, data: bytes) -> Iterator[messages.WriteStateRequest]:
     """WriteState's stream: the header, the document."""
     yield messages.WriteStateRequest(header=header)
@@ -178,6 +186,13 @@ def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsReque
         size += more
     if some.records:
         yield some
+
+
+def artifact_parts(data: bytes) -> Iterator[messages.KeepArtifactRequest]:
+    """KeepArtifact's stream: the digest, the bytes."""
+    yield messages.KeepArtifactRequest(sha256=sha256(data).hexdigest())
+    for piece in pieces(data):
+        yield messages.KeepArtifactRequest(chunk=piece)
 
 
 STATE_MOST, PLAN_MOST = limits.STATE_BYTES, limits.PLAN_JSON_BYTES

@@ -161,17 +161,18 @@ def forget_initialization(settings: Settings) -> None:
     shutil.rmtree(settings.data / "modules", ignore_errors=True)
 
 
-def init_argv(engine: Engine, *, locked: bool) -> list[str]:
-    """`locked`: the lock file came with the code or the plan, and init may not change it."""
+def init_argv(engine: Engine, *, locked: bool, fetched: bool = False) -> list[str]:
+    """`locked`: the lock file came with the code or the plan, and init may not change it. `fetched`: nor fetch any module."""
     form = ["-json"] if engine.tells_init_in_json else []
-    return [*engine.command, "init", *form, "-no-color", "-input=false", *(["-lockfile=readonly"] if locked else [])]
+    fixed = [*(["-lockfile=readonly"] if locked else []), *(["-get=false"] if fetched else [])]
+    return [*engine.command, "init", *form, "-no-color", "-input=false", *fixed]
 
 
 def plan_argv(
     engine: Engine, settings: Settings, *, mode: str = "apply", replace: Sequence[str] = (), parallelism: int = 10
 ) -> list[str]:
-    """`mode`: apply, destroy or refresh_only. Secrets travel in the variable file only, never in argv."""
-    modes = {"apply": [], "destroy": ["-destroy"], "refresh_only": ["-refresh-only"]}
+    """`mode`: apply, destroy, refresh_only or audit (the world is not asked about what is managed). Secrets travel in the variable file only, never in argv."""
+    modes = {"apply": [], "destroy": ["-destroy"], "refresh_only": ["-refresh-only"], "audit": ["-refresh=false"]}
     variables = [f"-var-file={settings.var_file}"] if settings.var_file else []
     return [
         *engine.command, "plan", "-json", "-input=false", "-lock=false", f"-out={settings.plan_file}",

@@ -5,21 +5,21 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 
 from stackly_engine import exact, slices
 from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
+from stackly_engine.driving.resting import resting
 from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
-from stackly_worker.runner import limits, units_known
+from stackly_worker.runner import units_known
 from stackly_worker.runner.ports import PlanStaleError, UnitRow
 from stackly_worker.runner.session import StepFailedError
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.units_bundle import ChainBundle, PlannedOn
 from stackly_worker.runner.units_hands import Desk, UnitsHands
 from stackly_worker.runner.units_known import Given
@@ -46,6 +46,9 @@ class ChainPlan:
     bundle: bytes
     secrets: tuple[str, ...]
     generations: int  # the sum over all records that it was made from
+    rows: tuple[
+        UnitRow, ...
+    ] = ()  # of a plan that has nothing to do: what is to be kept of the units that it looked at
 
 
 @dataclass
@@ -63,15 +66,14 @@ class Reading:
         place, settings = desk.place, desk.settings
         given = Given(
             engine=desk.engine.name, key=key, variables=desk.variables, environment=settings.environment,
-            notes=place.folder / "hashes", replace=replaced, workers=limits.UNIT_PROCESSES,
+            notes=place.folder / "hashes", replace=replaced, options=desk.options, costs=desk.costs,
         )  # fmt: skip
         return cls(desk, UnitSource(place.tree, settings.root, settings.data, Product(desk.engine.product)), given)
 
-    @cached_property
+    @property
     def state(self) -> StateVersion | Outline | None:
-        """As the control plane gave it, laid down in the place; or what it gave instead."""
-        path = self.desk.place.state
-        return self.desk.outline or (whole(path.read_bytes()) if path.exists() else None)
+        """As the control plane gave it; or what it gave instead."""
+        return self.desk.outline or (self.desk.laid.version if self.desk.laid else None)
 
     def slices(self, units: Collection[str]) -> Mapping[str, bytes]:
         """Slices of the state that came as an outline; from a thread that is not the session's."""
@@ -82,7 +84,7 @@ class Reading:
         asking = insist(lambda: plane.get_slices(state.serial, sorted(units)), clock)
         found = asyncio.run_coroutine_threadsafe(asking, loop).result()
         for data in found.values():
-            self.desk.session.redactor.add(slices.secrets_of({"resources": exact.loads(data)}))
+            self.desk.session.redactor.add(slices.sensitive_in({"resources": exact.loads(data)}))
         return found
 
     async def known(self, hands: Hands, *, at: datetime, lineage: str) -> Known:
@@ -94,12 +96,12 @@ class Reading:
     def _known(self, hands: Hands, at: datetime, lineage: str) -> Known:
         if reasons := units_known.whole_reasons(self.source):
             raise RunsWholeError(reasons)
-        state = self.state
-        if isinstance(state, Outline):
+        state = self.desk.outline
+        if state is not None:
             known = units_known.read(self.source, self.given, state.document, self.rows, hands, at, state.digests)
             known.outlined, known.reader = state.units, self.slices
         else:
-            document = starting(state.document if state else None, lineage, self.desk.engine.version)
+            document = starting(self.desk.laid, lineage, self.desk.engine.version)
             known = units_known.read(self.source, self.given, document, self.rows, hands, at)
         if reasons := units_known.whole_reasons(self.source, known):
             raise RunsWholeError(reasons)
@@ -150,12 +152,18 @@ def _planned(known: Known) -> Chain:
 
 
 def _plan_of(reading: Reading, known: Known, chain: Chain, on: PlannedOn, secrets: Sequence[str]) -> ChainPlan:
-    hidden = {*secrets, *secrets_of(chain), *slices.secrets_of(known.document)}
+    hidden = {*secrets, *secrets_of(chain), *slices.sensitive_in(known.document)}
     context = units_known.context(reading.source, reading.given)
     projected = projected_chain(known, chain, sorted(hidden), providers=context.packages, identity=context.environment)
     bundle = ChainBundle.of(on, chain).pack()
+    rows = _resting(known, chain, on) if projected.empty else ()
     chain.close(known.hands)
-    return ChainPlan(projected, bundle, tuple(sorted(hidden)), sum(on.generations.values()))
+    return ChainPlan(projected, bundle, tuple(sorted(hidden)), sum(on.generations.values()), rows)
+
+
+def _resting(known: Known, chain: Chain, on: PlannedOn) -> tuple[UnitRow, ...]:
+    records, exports = resting(known, chain, on.at)
+    return units_known.rows_of(known.graph, records, exports, on.generations)
 
 
 def _told(chain: Chain) -> str:

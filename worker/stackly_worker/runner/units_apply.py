@@ -5,29 +5,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stackly_engine import deltas, exact, slices
+from stackly_engine import deltas, exact, plans, slices
 from stackly_engine.applying import Applied
 from stackly_engine.dependencies import Dependencies
 from stackly_engine.driving import state
 from stackly_engine.driving.carrying import Apply, Ended, Fate
 from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
-from stackly_engine.driving.ports import Job
+from stackly_engine.driving.ports import Job, Planned
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
-from stackly_worker.runner import limits, units_known, units_share
+from stackly_worker.runner import limits, units_known, units_left, units_share
 from stackly_worker.runner.journal import write_new
 from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import write_atomically
-from stackly_worker.runner.ports import LeaseLostError, Outcome, PlaneRefusedError, UnitRow
+from stackly_worker.runner.ports import LeaseLostError, LeftUnit, NotCoveredError, Outcome, PlaneRefusedError, UnitRow
 from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.units_folder import OUTLINED, UNITS, WHOLE
-from stackly_worker.runner.units_hands import Desk, UnitsHands
+from stackly_worker.runner.units_hands import Desk, UnitsHands, resources_of
 from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
-_FINDINGS = 5  # shown of what was not covered
 _NEVER_BEGUN = frozenset({Applied.WAITING, Applied.DROPPED, Applied.BLOCKED})
 
 
@@ -40,6 +39,8 @@ class Keeping:
     whole: WholeState
     dependencies: Dependencies
     rows: tuple[UnitRow, ...]  # as found before the apply cleared those of its units
+    secrets: tuple[str, ...] = ()  # that the approved plan was masked with
+    uncovered: dict[tuple[str, ...], str] = field(default_factory=dict)  # by batch: what the control plane says
 
     @property
     def refused(self) -> bool:
@@ -53,6 +54,25 @@ class Keeping:
 
     def forget(self, number: int) -> None:
         self.whole.forget(number)
+
+    async def covered(self, planned: Planned) -> bool:
+        try:
+            projected = await asyncio.to_thread(self._projected, planned)
+            await insist(lambda: self.session.plane.verify_plan(planned.job.units, projected), self.session.clock)
+        except NotCoveredError as error:
+            self.uncovered[planned.job.units] = str(error)
+            return False
+        except LeaseLostError:
+            self.session.standing.lost = True
+            return False
+        return True
+
+    def _projected(self, planned: Planned) -> bytes:
+        """With the masks of the approved plan, and what is secret of what is exported by now."""
+        exports = dict(self.known.exports)  # others go on meanwhile
+        hidden = {*self.secrets, *units_known.secrets_in(exports)}
+        document = exact.dumps(planned.document)
+        return plans.project(document, self.known.key, hidden, generated=planned.cut.prefix).to_bytes()
 
     async def keep(self, document: Mapping[str, Any]) -> None:
         await self.whole.take(document)
@@ -95,7 +115,8 @@ class Carrying:
     chain: Chain
     rows: tuple[UnitRow, ...]
     first: bool  # there was no state
-    ended: list[Ended] = field(default_factory=list)
+    secrets: tuple[str, ...] = ()  # of the plan
+    fates: list[Ended] = field(default_factory=list)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -132,20 +153,25 @@ class Carrying:
         if moved & known.outlined:
             known.require(moved)
             after = state.settled(known.document, dependencies)
-        before, known.document, known.settled = known.document, after, True
+        before, known.document, known.settled_by = known.document, after, known.dependencies_key
         return before
 
     async def run(self, whole: WholeState, environment: Mapping[str, str], helpers: Helpers | None = None) -> Outcome:
         """Apply; the last state is with the control plane when this returns."""
         session = self.desk.session
-        keeping = Keeping(session, self.known, whole, whole.dependencies, self.rows)
+        keeping = Keeping(session, self.known, whole, whole.dependencies, self.rows, self.secrets)
         desk = replace(self.desk, environment={**self.desk.environment, **environment})
         hands = UnitsHands(desk, keeping, helpers)
         self.known.workers += helpers.count if helpers else 0
         self.known.hands = hands
         sending = asyncio.create_task(whole.run())
         broken = ""
-        apply = Apply(self.known, self.chain, self.ended.append)
+        loop = asyncio.get_running_loop()
+
+        def tell(one: Ended) -> None:
+            loop.call_soon_threadsafe(self._tell, one, keeping)
+
+        apply = Apply(self.known, self.chain, tell)
         try:
             await asyncio.to_thread(apply.run)
             await keeping.restore(_not_begun(apply, self.units))
@@ -162,40 +188,50 @@ class Carrying:
         for units, said in sorted(hands.said.items()):
             if units in hands.codes or self._failed(units):
                 session.transcript.events.absorb(said)
-        outcome = self._outcome(apply, hands, whole, broken)
+        left = units_left.left(apply.applying.statuses, self.fates, keeping.uncovered, apply.applying.surprises())
+        outcome = self._outcome(apply, hands, whole, broken, left)
         outputs = exact.dumps(document.get("outputs") or {})
         return replace(outcome, outputs=outputs, state_refused=whole.refused, state_serial=serial or None)
 
-    def _failed(self, units: tuple[str, ...]) -> bool:
-        return any(one.units == units and one.fate is Fate.FAILED for one in self.ended)
+    def _tell(self, one: Ended, keeping: Keeping) -> None:
+        """Notes how a batch ended, for the end of the run and for those who watch it."""
+        self.fates.append(one)
+        status = "DEFERRED" if one.units in keeping.uncovered else _TOLD[one.fate]
+        if status == "FAILED" and self.desk.session.cancelled:
+            status = "CANCELED"
+        worked = one.fate is Fate.APPLIED and one.plan is not None
+        self.desk.session.progress.end(one.units, status, resources_of(one.plan) if worked and one.plan else 0)
 
-    def _outcome(self, apply: Apply, hands: UnitsHands, whole: WholeState, broken: str) -> Outcome:
+    def _failed(self, units: tuple[str, ...]) -> bool:
+        return any(one.units == units and one.fate is Fate.FAILED for one in self.fates)
+
+    def _outcome(
+        self, apply: Apply, hands: UnitsHands, whole: WholeState, broken: str, left: tuple[LeftUnit, ...]
+    ) -> Outcome:  # fmt: skip
+        session = self.desk.session
+        if session.lost:
+            rc = next((code for _, code in sorted(hands.codes.items()) if code), 0)
+            return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
+        return self._ended(apply, hands, [*filter(None, (broken,)), *whole.stray], left, refused=whole.refused)
+
+    def _ended(
+        self, apply: Apply, hands: UnitsHands, broken: list[str], left: tuple[LeftUnit, ...], *, refused: bool
+    ) -> Outcome:
+        """Applied, applied in part and to be planned again, or failed: by what became of every unit."""
         session = self.desk.session
         rc = next((code for _, code in sorted(hands.codes.items()) if code), 0)
-        reasons = [*filter(None, (broken,)), *self._left_over(apply), *whole.stray]
-        bad = bool(reasons) or any(status not in _GOOD for status in apply.applying.statuses.values())
-        if session.lost:
-            return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
-        status = "applied" if not bad else "cancelled" if session.cancelled else "failed"
-        return session.outcome(status, step="apply", rc=rc or int(bad), reason="\n".join(reasons))
-
-    def _left_over(self, apply: Apply) -> list[str]:
-        """What needs another plan, in words; Terraform's own errors are told as such."""
-        lines = []
-        for one in self.ended:
-            name = ", ".join(one.units)
-            if one.fate is Fate.UNCOVERED:
-                shown = "; ".join(f"{found.address}: {found.reason}" for found in one.findings[:_FINDINGS])
-                lines.append(
-                    f"{name} was not applied: with the values it now reads it would do more than was planned ({shown})."
-                )
-            elif one.fate is Fate.DEFERRED:
-                lines.append(f"{name} can only be planned now that what it needs is applied.")
-        lines += [
-            f"{one.unit} was to be skipped, and has to run after all ({one.reasons[0]})."
-            for one in apply.applying.surprises()
-        ]
-        return [*lines, "Everything else that could be applied is applied and kept; run again."] if lines else []
+        bad = bool(broken) or any(status not in _GOOD for status in apply.applying.statuses.values())
+        words = "\n".join([*broken, *units_left.told(left)])
+        if not bad:
+            return session.outcome("applied", step="apply", rc=rc)
+        if session.cancelled:
+            return session.outcome("cancelled", step="apply", rc=rc or 1, reason=words)
+        if broken or refused or not left or units_left.failed(apply.applying.statuses, left):
+            return session.outcome("failed", step="apply", rc=rc or 1, reason=words)
+        if not apply.progressed:
+            return session.outcome("failed", step="apply", rc=rc or 1, reason=words, cause="NO_PROGRESS")
+        shown = tuple(replace(one, detail=session.redactor.whole(one.detail)) for one in left)
+        return replace(session.outcome("partial", step="apply", rc=rc, reason=words), left=shown)
 
 
 def _not_begun(apply: Apply, units: tuple[str, ...]) -> list[str]:
@@ -210,3 +246,7 @@ def _again(row: UnitRow) -> UnitRow:
 
 
 _GOOD = frozenset({Applied.APPLIED, Applied.DROPPED, Applied.SKIPPED})
+_TOLD = {
+    Fate.APPLIED: "SUCCEEDED", Fate.UNCHANGED: "SUCCEEDED", Fate.DROPPED: "SKIPPED", Fate.FAILED: "FAILED",
+    Fate.UNCOVERED: "DEFERRED", Fate.DEFERRED: "DEFERRED",
+}  # fmt: skip

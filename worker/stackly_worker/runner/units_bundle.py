@@ -11,7 +11,7 @@ from stackly_engine.cutting import cut
 from stackly_engine.driving import state
 from stackly_engine.driving.chain import Chain, Piece
 from stackly_engine.driving.known import Known
-from stackly_engine.driving.pending import changed, pending
+from stackly_engine.driving.pending import changed_resources, pending
 from stackly_engine.driving.ports import Job, Planned
 from stackly_engine.exports import Recorded, planned, unknown_of
 from stackly_engine.reasons import Reason
@@ -85,7 +85,7 @@ class ChainBundle:
             pieces.append(piece)
             exports.update(piece.exports)
             if piece.planned is not None:
-                moved |= changed(piece.document, piece.planned.cut.prefix)
+                moved |= changed_resources(piece.document, piece.planned.cut.prefix)
         return Chain(tuple(pieces), self.outcome, {})
 
 

@@ -1,9 +1,9 @@
 """The engine's port on a worker: each batch of units in a Terraform of its own, with journal, log, and part of the state."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -16,24 +16,27 @@ from stackly_engine.records import Record
 from stackly_worker.runner import limits, terraform, worktree
 from stackly_worker.runner.events import Events
 from stackly_worker.runner.journal import write_new
+from stackly_worker.runner.options import Budget, EngineOptions
 from stackly_worker.runner.place import DiskFullError, Place, write_atomically
 from stackly_worker.runner.ports import LeaseLostError
 from stackly_worker.runner.process import Command
 from stackly_worker.runner.session import CancelledStepError, Session, StepFailedError
-from stackly_worker.runner.statewatch import StateVersion, later, newest, whole
+from stackly_worker.runner.statewatch import ReadState, StateVersion, later, newest, whole
 from stackly_worker.runner.terraform import Engine, Settings
 from stackly_worker.runner.units_folder import UnitFolder
 from stackly_worker.runner.units_log import Choir, UnitEvents, Voice
 
 _Answer = TypeVar("_Answer")
 _NOT_BEGUN = "not begun: the run is being stopped"
+_NOT_COVERED = "not begun: the control plane finds more in it than was approved"
 
 
 @dataclass(frozen=True)
 class Desk:
     """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
 
-    `titles` says why each unit runs, where that is known. `outline` is what came instead of the state.
+    `titles` says why each unit runs, where that is known. `mode` is that of plans, as of `terraform.plan_argv`.
+    `laid` is the state that the phase begins with, `outline` what came instead of one.
     """
 
     session: Session
@@ -43,8 +46,12 @@ class Desk:
     environment: Mapping[str, str]
     variables: Mapping[str, Any]
     parallelism: int
+    options: EngineOptions
     command: Callable[[list[str], Mapping[str, str], str], Command]
     titles: Mapping[str, str] = field(default_factory=dict)
+    costs: tuple[tuple[int, float], ...] = ()
+    mode: str = "apply"
+    laid: ReadState | None = None
     outline: Outline | None = None
 
 
@@ -64,6 +71,9 @@ class Applies(Protocol):
     def forget(self, number: int) -> None:
         """All that the batch wrote was kept."""
 
+    async def covered(self, planned: Planned) -> bool:
+        """Whether the control plane, too, finds a plan that was made again to be what was approved."""
+
     async def keep(self, document: Mapping[str, Any]) -> None:
         """As of the engine's port."""
 
@@ -77,7 +87,7 @@ class Others(Protocol):
     def would(self, job: Job) -> bool:
         """Whether one of them could take it now."""
 
-    async def apply(self, planned: Planned, width: int) -> tuple[Outcome, Events, int] | None:
+    async def apply(self, planned: Planned, parallelism: int) -> tuple[Outcome, Events, int] | None:
         """Outcome, what Terraform said, exit code; None: nobody took it."""
 
 
@@ -93,12 +103,14 @@ class UnitsHands:
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _choir: Choir = field(init=False)
     _room: asyncio.Semaphore | None = field(init=False)
+    _budget: Budget = field(init=False)
     _count: int = 0
     _applied: dict[tuple[str, ...], tuple[int, UnitFolder]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._room = asyncio.Semaphore(limits.UNIT_PROCESSES) if self.helpers is not None else None
+        self._room = asyncio.Semaphore(self.desk.options.processes) if self.helpers is not None else None
         self._choir = Choir(self.desk.session.log.spool)
+        self._budget = Budget(self.desk.parallelism, self.desk.options.processes)
 
     @property
     def stopping(self) -> bool:
@@ -106,7 +118,7 @@ class UnitsHands:
         return session.cancelled or session.lost or (self.applies is not None and self.applies.refused)
 
     def plan(self, job: Job) -> Planned:
-        return self._wait(self._plan(job))
+        return self._wait(self._told(job))
 
     def apply(self, planned: Planned, width: int) -> Outcome:
         return self._wait(self._apply(planned, width))
@@ -129,6 +141,20 @@ class UnitsHands:
     def _wait(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         answer: Future[_Answer] = asyncio.run_coroutine_threadsafe(work, self.loop)
         return answer.result()
+
+    async def _told(self, job: Job) -> Planned:
+        """Its plan, while the control plane is told how it goes; in an apply it is but the first half."""
+        progress, status, resources = self.desk.session.progress, "CANCELED", 0
+        progress.begin(job.units)
+        try:
+            planned = await self._plan(job)
+            status, resources = "FAILED" if planned.error else "SUCCEEDED", resources_of(planned)
+        finally:
+            if self.applies is None:
+                progress.end(job.units, status, resources)
+            else:
+                progress.replanned(job.units)
+        return planned
 
     async def _plan(self, job: Job) -> Planned:
         async with self._here():
@@ -158,10 +184,11 @@ class UnitsHands:
         """The plan's JSON."""
         worktree.write_variables(folder.variables_file, self._declared(job))
         settings = replace(self.desk.settings, var_file=folder.variables_file, plan_file=folder.plan_file)
-        argv = terraform.plan_argv(
-            self.desk.engine, settings, replace=job.replace, parallelism=self._share_of(job.width)
-        )
-        await strand.step("plan", self._command(folder, [*argv, f"-var-file={folder.values_file}"], "plan"))
+        with self._share(job.width) as share:
+            argv = terraform.plan_argv(
+                self.desk.engine, settings, mode=self.desk.mode, replace=job.replace, parallelism=share
+            )
+            await strand.step("plan", self._command(folder, [*argv, f"-var-file={folder.values_file}"], "plan"))
         show = self._command(folder, terraform.show_argv(self.desk.engine, settings), "plan")
         shown = await strand.step("show", replace(show, apart=True))
         document = shown.out.read_bytes()
@@ -172,23 +199,30 @@ class UnitsHands:
 
     async def _apply(self, planned: Planned, width: int) -> Outcome:
         """Here while there is room; else with another worker, if one takes it."""
+        job, desk, applies = planned.job, self.desk, self._applying
+        if planned.cut.preview:
+            raise RuntimeError("a plan in which something stands for a value is never applied")
+        if self.stopping:
+            return Outcome(good=False, output=_NOT_BEGUN, state=None)
+        if planned.place is not None and not await applies.covered(planned):  # one from the bundle has no place yet
+            return Outcome(good=False, output=_NOT_COVERED, state=None)
+        desk.session.progress.begin(job.units)
         busy = self._room is not None and self._room.locked()
-        if self.helpers is not None and busy and not self.stopping and self.helpers.would(planned.job):
-            done = await self.helpers.apply(planned, width)
+        if self.helpers is not None and busy and self.helpers.would(job):
+            with self._share(width) as share:
+                done = await self.helpers.apply(planned, share)
             if done is not None:
-                outcome, self.said[planned.job.units], self.codes[planned.job.units] = done
+                outcome, self.said[job.units], self.codes[job.units] = done
                 return outcome
         async with self._here():
-            return await self._applied_here(planned, width)
+            return await self._apply_here(planned, width)
 
     def _here(self) -> AbstractAsyncContextManager[object]:
         """Room for a Terraform on this machine; without other workers the engine itself starts no more than fit."""
         return nullcontext() if self._room is None else self._room
 
-    async def _applied_here(self, planned: Planned, width: int) -> Outcome:
+    async def _apply_here(self, planned: Planned, width: int) -> Outcome:
         job, desk, applies = planned.job, self.desk, self._applying
-        if planned.cut.preview:
-            raise RuntimeError("a plan in which something stands for a value is never applied")
         if self.stopping:
             return Outcome(good=False, output=_NOT_BEGUN, state=None)
         try:
@@ -203,8 +237,9 @@ class UnitsHands:
         folder.announce(applies.announcement(job))
         strand, voice = self._strand(number, folder, job)
         settings = replace(desk.settings, plan_file=folder.plan_file)
-        argv = terraform.apply_argv(desk.engine, settings, parallelism=self._share_of(width))
-        code = await strand.change(self._command(folder, argv, "apply"))
+        with self._share(width) as share:
+            argv = terraform.apply_argv(desk.engine, settings, parallelism=share)
+            code = await strand.change(self._command(folder, argv, "apply"))
         version = await self._left(strand, folder, code)
         self.codes[job.units] = code
         self._ended(strand, voice, job.units)
@@ -269,6 +304,17 @@ class UnitsHands:
     def _declared(self, job: Job) -> dict[str, Any]:
         return {name: value for name, value in self.desk.variables.items() if name in job.declared}
 
-    def _share_of(self, width: int) -> int:
-        """One budget of parallelism for all that run side by side."""
-        return max(1, self.desk.parallelism // max(1, width))
+    @contextmanager
+    def _share(self, width: int) -> Iterator[int]:
+        """Of the one budget of parallelism, while a Terraform works."""
+        share = self._budget.take(width)
+        try:
+            yield share
+        finally:
+            self._budget.give(share)
+
+
+def resources_of(planned: Planned) -> int:
+    """How many resources are in a plan, those that do not change too; none when it failed."""
+    changes = planned.document.get("resource_changes") or ()
+    return sum(not change["name"].startswith(planned.cut.prefix) for change in changes)

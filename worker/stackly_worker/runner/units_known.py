@@ -4,7 +4,7 @@ import hmac
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,9 +20,10 @@ from stackly_engine.fingerprints import BUILTIN, Context, Parts, all_parts
 from stackly_engine.graph import Graph, build
 from stackly_engine.marks import some
 from stackly_engine.moves import replaced, routes
-from stackly_engine.pricing import assumed
+from stackly_engine.pricing import assumed, measured
 from stackly_engine.records import Record
 from stackly_engine.schedule import Freshness
+from stackly_worker.runner.options import EngineOptions
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import UnitRow
 from stackly_worker.runner.units_source import UnitSource, keyed_variables
@@ -34,7 +35,7 @@ APART = False  # every unit in a batch of its own, whatever that costs; for test
 class Given:
     """What the run says: engine (`terraform 1.11.4`), key of hashes, variables, declared environment, instances to replace.
 
-    `workers` is how many Terraforms may run at a time, `notes` a folder that remembers hashes of providers.
+    `notes` is a folder that remembers hashes of providers. `costs` are resources and seconds of batches of earlier runs.
     """
 
     engine: str
@@ -43,7 +44,8 @@ class Given:
     environment: Mapping[str, str]
     notes: Path
     replace: tuple[str, ...] = ()
-    workers: int = 2
+    options: EngineOptions = field(default_factory=EngineOptions)
+    costs: tuple[tuple[int, float], ...] = ()
 
 
 def read(
@@ -65,9 +67,11 @@ def read(
     instances = replaced(graph, document, given.replace)
     facts = context(source, given)
     return Known(
-        hands=hands, graph=graph, parts=all_parts(graph, facts), key=given.key, routes=found, freshness=Freshness(now),
-        price=assumed(facts.packages), workers=given.workers, document=document,
-        slices=state.digests(document) if digests is None else dict(digests), records=_records(kept), exports=exports_of(graph, kept),
+        hands=hands, graph=graph, parts=all_parts(graph, facts), key=given.key, routes=found,
+        freshness=Freshness(now, given.options.data, given.options.age),
+        price=measured(given.costs, assumed(facts.packages)), workers=given.options.processes, document=document,
+        slices=state.digests(document) if digests is None else dict(digests), records=_records(kept),
+        exports=exports_of(graph, kept),
         forced=forced(graph, document, found, instances), replace=instances,
         apart=APART,
     )  # fmt: skip

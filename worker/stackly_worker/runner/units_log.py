@@ -106,9 +106,21 @@ class UnitEvents(Events):
             return ""
         return super()._shown(event)
 
+    def _diagnostic(self, diagnostic: Mapping[str, Any]) -> str:
+        return super()._diagnostic(_in_words_of_the_user(self.prefix, diagnostic))
+
     def _ours(self, about: Mapping[str, Any]) -> bool:
         address = str((about.get("resource") or {}).get("addr", ""))
         return address.startswith(f"terraform_data.{self.prefix}")
+
+
+def _in_words_of_the_user(prefix: str, told: Any) -> Any:
+    """What Terraform says of a cut root, without the names that the cut made."""
+    if isinstance(told, str):
+        return mangling.unmangled(prefix, told)
+    if isinstance(told, Mapping):
+        return {name: _in_words_of_the_user(prefix, part) for name, part in told.items()}
+    return [_in_words_of_the_user(prefix, part) for part in told] if isinstance(told, list) else told
 
 
 def _of_undeclared(diagnostic: Mapping[str, Any]) -> bool:

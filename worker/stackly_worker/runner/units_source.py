@@ -1,6 +1,7 @@
 """A prepared root module as the engine reads it: its code, its module tree, the hash of every file a unit can read."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ FETCHED = (
     ".terraform/modules/"  # where modules that `init` fetched lie, as the engine is told; paths of this machine differ
 )
 _CODE = (".tf", ".tofu", ".tf.json", ".tofu.json")
-_NO_SOURCE = frozenset({".git", ".hg", ".svn", ".terraform"})
+NO_SOURCE = frozenset({".git", ".hg", ".svn", ".terraform"})
 _PLACE = (b"path.cwd", b"abspath", b"pathexpand")
 _ROOT_ALONE = b'{"Modules":[{"Key":"","Source":"","Dir":"."}]}'
 
@@ -105,11 +106,12 @@ class UnitSource:
         return {}
 
     def _hashes(self, folder: Path) -> Iterator[tuple[str, str]]:
-        for path in _files(folder):
-            key = str(path)
-            if key not in self._known:
-                self._known[key] = _hash(path)
-            yield str(path.relative_to(folder)), self._known[key]
+        """Path inside the folder and SHA-256 of each file; paths are texts here: there may be thousands."""
+        start = len(str(folder)) + 1
+        for path in _files(str(folder)):
+            if path not in self._known:
+                self._known[path] = _hash(path)
+            yield path[start:], self._known[path]
 
 
 def keyed_variables(source: UnitSource, given: Mapping[str, object]) -> dict[str, bytes]:
@@ -135,16 +137,16 @@ def _values(path: Path) -> dict[str, bytes]:
     return {name: read.tokens(item.value) for name, item in read.attributes.items()}
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    seen: set[str] = set()
+def _files(folder: str) -> Iterator[str]:
+    seen: set[tuple[int, int]] = set()
     for base, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(base)
-        if real in seen:
+        there = os.stat(base)  # noqa: PTH116 - thousands
+        if (there.st_dev, there.st_ino) in seen:
             folders.clear()  # a link to a folder above: its files are here already
             continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if name not in _NO_SOURCE and not name.startswith(".stackly-"))
-        yield from (Path(base, name) for name in sorted(names) if not _written(name))
+        seen.add((there.st_dev, there.st_ino))
+        folders[:] = sorted(name for name in folders if name not in NO_SOURCE and not name.startswith(".stackly-"))
+        yield from (f"{base}/{name}" for name in sorted(names) if not _written(name))
 
 
 def _written(name: str) -> bool:
@@ -152,8 +154,10 @@ def _written(name: str) -> bool:
     return name.endswith((".tfstate", ".tfstate.backup")) or ".tfstate.lock" in name or name in {LOCK_FILE, OVERRIDE}
 
 
-def _hash(path: Path) -> str:
+def _hash(name: str) -> str:
+    mode = os.lstat(name).st_mode
+    path = Path(name)
+    if stat.S_ISREG(mode):
+        return sha256(path.read_bytes()).hexdigest()
     content = path.read_bytes() if path.is_file() else b""
-    return sha256(
-        b"link\0" + os.fsencode(path.readlink()) + b"\0" + content if path.is_symlink() else content
-    ).hexdigest()
+    return sha256(b"link\0" + os.fsencode(path.readlink()) + b"\0" + content if stat.S_ISLNK(mode) else b"").hexdigest()

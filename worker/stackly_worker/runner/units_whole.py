@@ -23,7 +23,7 @@ from stackly_worker.runner.ports import (
     StateRefusedError,
 )
 from stackly_worker.runner.shipping import insist
-from stackly_worker.runner.statewatch import StateVersion, whole
+from stackly_worker.runner.statewatch import ReadState, StateVersion, whole
 
 _RATE = 4 * limits.MIB  # bytes a second of slices on their way, as of documents of a whole root
 _LONGEST_PAUSE = 1.0
@@ -236,6 +236,6 @@ class WholeState:
             self._answered.notify_all()
 
 
-def starting(document: bytes | None, lineage: str, terraform_version: str) -> dict[str, Any]:
+def starting(laid: ReadState | None, lineage: str, terraform_version: str) -> dict[str, Any]:
     """The state that a run begins with; a new one of this lineage when there is none: batches must share it."""
-    return merging.empty(lineage, terraform_version) if document is None else slices.parse(document)
+    return merging.empty(lineage, terraform_version) if laid is None else laid.content

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stackly_engine import exact
-from stackly_worker.runner import limits
+from stackly_worker.runner import leftover, limits
+from stackly_worker.runner.leftover import Leftover
 
 OVERRIDE = "zzzz_stackly_override.tf"
 LOCK_FILE = ".terraform.lock.hcl"
@@ -19,6 +19,7 @@ _LEFT_OUT_ANYWHERE = {".git", ".terraform", "terraform.d", ".terraformrc", "terr
 _LEFT_OUT_IN_ROOT = {"terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.d", "errored.tfstate"}
 _OVERRIDE_ENDS = ("_override.tf", "_override.tf.json", "_override.tofu", "_override.tofu.json")
 _SUBMODULE = 0o160000
+_FEW = 2  # a file of fewer messages is held against what lies there before it is written
 
 
 class TreeRefusedError(Exception):
@@ -44,16 +45,17 @@ class TreeReport:
 
 
 async def rebuild(tree: Path, files: AsyncIterator[SourceFile], *, root: str, state: Path) -> TreeReport:
-    """Empty `tree`, fill it with `files`, put the backend override into the root module's folder `root`.
+    """Make `tree` hold `files` and nothing else, put the backend override into the root module's folder `root`.
 
+    A file that lies there as it comes is left alone: most do not change from run to run.
     Terraform's state will be the local file `state` whatever backend or cloud block the code has. Folders are 0700.
     TreeRefusedError for a path or link that leaves the tree, a limit passed, no folder `root`, an override file that
     would beat ours.
     """
-    _empty(tree)
-    build = _Build(tree, _clean(root) if root not in {"", "."} else PurePosixPath())
+    build = _Build(tree, clean(root) if root not in {"", "."} else PurePosixPath(), leftover.of(tree))
     async for file in files:
         await build.add(file)
+    build.old.remove()
     build.link()
     _override(tree / build.root, state)
     return build.report
@@ -65,13 +67,14 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
 
 def root_folder(tree: Path, root: str) -> Path:
-    return tree if root in {"", "."} else tree / _clean(root)
+    return tree if root in {"", "."} else tree / clean(root)
 
 
 @dataclass
 class _Build:
     tree: Path
     root: PurePosixPath
+    old: Leftover
     report: TreeReport = field(default_factory=TreeReport)
     _links: dict[PurePosixPath, str] = field(default_factory=dict)
 
@@ -79,7 +82,7 @@ class _Build:
         self.report.entries += 1
         if self.report.entries > limits.TREE_ENTRIES:
             raise TreeRefusedError(f"the tree has more than {limits.TREE_ENTRIES} entries")
-        path = _clean(file.path)
+        path = clean(file.path)
         kind = stat.S_IFMT(file.mode)
         if self._left_out(path) or file.mode == _SUBMODULE:
             self.report.left_out.append(file.path)
@@ -116,14 +119,21 @@ class _Build:
         return target
 
     async def _write(self, path: PurePosixPath, file: SourceFile) -> None:
+        mode = 0o700 if file.mode & stat.S_IXUSR else 0o600
+        parts = self._metered(file)
+        begin = [part async for part in _first(parts, _FEW)]
+        if len(begin) < _FEW and self.old.keeps(str(path), b"".join(begin), mode):
+            return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.old.frees(str(path))
         try:
             self._folder(path)
-            handle = os.open(self.tree / path, flags, 0o700 if file.mode & stat.S_IXUSR else 0o600)
+            handle = os.open(self.tree / path, flags, mode)
         except OSError:
             raise TreeRefusedError(f"{file.path!r} is there twice, or below a file") from None
         with os.fdopen(handle, "wb") as out:
-            async for part in self._metered(file):
+            out.writelines(begin)
+            async for part in parts:
                 out.write(part)
 
     async def _metered(self, file: SourceFile) -> AsyncIterator[bytes]:
@@ -134,17 +144,21 @@ class _Build:
             yield part
 
     def _folder(self, path: PurePosixPath) -> None:
+        self.old.uses(str(path.parent))
         (self.tree / path.parent).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _empty(tree: Path) -> None:
-    if tree.exists():
-        shutil.rmtree(tree)
-    tree.mkdir(mode=0o700, parents=True)
+async def _first(parts: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
+    """So many of them; the rest stays where it is."""
+    for _ in range(count):
+        part = await anext(parts, None)
+        if part is None:
+            return
+        yield part
 
 
-def _clean(path: str) -> PurePosixPath:
-    """The path, when it is relative, plain and within the limits."""
+def clean(path: str) -> PurePosixPath:
+    """The path, when it is relative, plain and within the limits; TreeRefusedError."""
     parts = path.split("/")
     if not path or "\0" in path or "\\" in path or any(part in {"", ".", ".."} for part in parts):
         raise TreeRefusedError(f"{path!r} is no path inside a tree")

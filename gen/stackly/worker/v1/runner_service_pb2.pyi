@@ -6,6 +6,7 @@ from stackly.options.v1 import options_pb2 as _options_pb2
 from stackly.v1 import runs_pb2 as _runs_pb2
 from stackly.worker.v1 import tasks_pb2 as _tasks_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -13,12 +14,44 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AuditedDifference(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDITED_DIFFERENCE_UNSPECIFIED: _ClassVar[AuditedDifference]
+    AUDITED_DIFFERENCE_PENDING: _ClassVar[AuditedDifference]
+    AUDITED_DIFFERENCE_STATE: _ClassVar[AuditedDifference]
+    AUDITED_DIFFERENCE_WORLD: _ClassVar[AuditedDifference]
+    AUDITED_DIFFERENCE_SAME: _ClassVar[AuditedDifference]
+    AUDITED_DIFFERENCE_OTHER: _ClassVar[AuditedDifference]
+
+class UnitBatchStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    UNIT_BATCH_STATUS_UNSPECIFIED: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_RUNNING: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_SUCCEEDED: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_FAILED: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_CANCELED: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_SKIPPED: _ClassVar[UnitBatchStatus]
+    UNIT_BATCH_STATUS_DEFERRED: _ClassVar[UnitBatchStatus]
+AUDITED_DIFFERENCE_UNSPECIFIED: AuditedDifference
+AUDITED_DIFFERENCE_PENDING: AuditedDifference
+AUDITED_DIFFERENCE_STATE: AuditedDifference
+AUDITED_DIFFERENCE_WORLD: AuditedDifference
+AUDITED_DIFFERENCE_SAME: AuditedDifference
+AUDITED_DIFFERENCE_OTHER: AuditedDifference
+UNIT_BATCH_STATUS_UNSPECIFIED: UnitBatchStatus
+UNIT_BATCH_STATUS_RUNNING: UnitBatchStatus
+UNIT_BATCH_STATUS_SUCCEEDED: UnitBatchStatus
+UNIT_BATCH_STATUS_FAILED: UnitBatchStatus
+UNIT_BATCH_STATUS_CANCELED: UnitBatchStatus
+UNIT_BATCH_STATUS_SKIPPED: UnitBatchStatus
+UNIT_BATCH_STATUS_DEFERRED: UnitBatchStatus
+
 class GetBatchSpecRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetBatchSpecResponse(_message.Message):
-    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key", "units")
+    __slots__ = ("batch", "run", "run_type", "commit", "root_path", "engine", "variables", "sensitive_variables", "hash_key", "timeout_seconds", "state_serial", "state_lineage", "plan_sha256", "stop_grace_seconds", "step", "log_offset", "slices", "work_key", "units", "unit_options", "artifact_sha256", "costs")
     class VariablesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +78,9 @@ class GetBatchSpecResponse(_message.Message):
     SLICES_FIELD_NUMBER: _ClassVar[int]
     WORK_KEY_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
+    UNIT_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    COSTS_FIELD_NUMBER: _ClassVar[int]
     batch: _tasks_pb2.BatchRef
     run: str
     run_type: _runs_pb2.RunType
@@ -64,7 +100,20 @@ class GetBatchSpecResponse(_message.Message):
     slices: _containers.RepeatedScalarFieldContainer[str]
     work_key: str
     units: bool
-    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ..., units: _Optional[bool] = ...) -> None: ...
+    unit_options: UnitOptions
+    artifact_sha256: str
+    costs: _containers.RepeatedCompositeFieldContainer[UnitBatchCost]
+    def __init__(self, batch: _Optional[_Union[_tasks_pb2.BatchRef, _Mapping]] = ..., run: _Optional[str] = ..., run_type: _Optional[_Union[_runs_pb2.RunType, str]] = ..., commit: _Optional[str] = ..., root_path: _Optional[str] = ..., engine: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., sensitive_variables: _Optional[_Iterable[str]] = ..., hash_key: _Optional[bytes] = ..., timeout_seconds: _Optional[int] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., stop_grace_seconds: _Optional[int] = ..., step: _Optional[str] = ..., log_offset: _Optional[int] = ..., slices: _Optional[_Iterable[str]] = ..., work_key: _Optional[str] = ..., units: _Optional[bool] = ..., unit_options: _Optional[_Union[UnitOptions, _Mapping]] = ..., artifact_sha256: _Optional[str] = ..., costs: _Optional[_Iterable[_Union[UnitBatchCost, _Mapping]]] = ...) -> None: ...
+
+class UnitOptions(_message.Message):
+    __slots__ = ("data_refresh_seconds", "max_age_seconds", "max_parallel")
+    DATA_REFRESH_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_PARALLEL_FIELD_NUMBER: _ClassVar[int]
+    data_refresh_seconds: int
+    max_age_seconds: int
+    max_parallel: int
+    def __init__(self, data_refresh_seconds: _Optional[int] = ..., max_age_seconds: _Optional[int] = ..., max_parallel: _Optional[int] = ...) -> None: ...
 
 class FetchSourceRequest(_message.Message):
     __slots__ = ()
@@ -132,6 +181,30 @@ class FetchPlanResponse(_message.Message):
     sha256: str
     def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
 
+class FetchArtifactRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchArtifactResponse(_message.Message):
+    __slots__ = ("chunk", "sha256")
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    sha256: str
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class KeepArtifactRequest(_message.Message):
+    __slots__ = ("sha256", "chunk")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    chunk: bytes
+    def __init__(self, sha256: _Optional[str] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class KeepArtifactResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class AppendRunLogsRequest(_message.Message):
     __slots__ = ("offset", "data")
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -157,7 +230,7 @@ class SubmitPlanRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[PlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ..., plan_file: _Optional[bytes] = ...) -> None: ...
 
 class PlanHeader(_message.Message):
-    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons", "record_generations")
+    __slots__ = ("engine", "platform", "tree_sha256", "state_serial", "state_lineage", "projected_sha256", "plan_sha256", "has_changes", "whole_reasons", "record_generations", "artifact_sha256", "audit")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     TREE_SHA256_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +241,8 @@ class PlanHeader(_message.Message):
     HAS_CHANGES_FIELD_NUMBER: _ClassVar[int]
     WHOLE_REASONS_FIELD_NUMBER: _ClassVar[int]
     RECORD_GENERATIONS_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     engine: str
     platform: str
     tree_sha256: str
@@ -178,7 +253,31 @@ class PlanHeader(_message.Message):
     has_changes: bool
     whole_reasons: _containers.RepeatedScalarFieldContainer[str]
     record_generations: int
-    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., record_generations: _Optional[int] = ...) -> None: ...
+    artifact_sha256: str
+    audit: AuditReport
+    def __init__(self, engine: _Optional[str] = ..., platform: _Optional[str] = ..., tree_sha256: _Optional[str] = ..., state_serial: _Optional[int] = ..., state_lineage: _Optional[str] = ..., projected_sha256: _Optional[str] = ..., plan_sha256: _Optional[str] = ..., has_changes: _Optional[bool] = ..., whole_reasons: _Optional[_Iterable[str]] = ..., record_generations: _Optional[int] = ..., artifact_sha256: _Optional[str] = ..., audit: _Optional[_Union[AuditReport, _Mapping]] = ...) -> None: ...
+
+class AuditReport(_message.Message):
+    __slots__ = ("nothing", "audited_units", "addresses")
+    NOTHING_FIELD_NUMBER: _ClassVar[int]
+    AUDITED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    nothing: str
+    audited_units: int
+    addresses: _containers.RepeatedCompositeFieldContainer[AuditedAddress]
+    def __init__(self, nothing: _Optional[str] = ..., audited_units: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[AuditedAddress, _Mapping]]] = ...) -> None: ...
+
+class AuditedAddress(_message.Message):
+    __slots__ = ("unit", "address", "difference", "detail")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    address: str
+    difference: AuditedDifference
+    detail: str
+    def __init__(self, unit: _Optional[str] = ..., address: _Optional[str] = ..., difference: _Optional[_Union[AuditedDifference, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class SubmitPlanResponse(_message.Message):
     __slots__ = ("plan_digest",)
@@ -294,6 +393,26 @@ class FetchResultResponse(_message.Message):
     sha256: str
     def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
 
+class VerifyPlanRequest(_message.Message):
+    __slots__ = ("header", "projected")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    PROJECTED_FIELD_NUMBER: _ClassVar[int]
+    header: VerifyPlanHeader
+    projected: bytes
+    def __init__(self, header: _Optional[_Union[VerifyPlanHeader, _Mapping]] = ..., projected: _Optional[bytes] = ...) -> None: ...
+
+class VerifyPlanHeader(_message.Message):
+    __slots__ = ("units", "projected_sha256")
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    PROJECTED_SHA256_FIELD_NUMBER: _ClassVar[int]
+    units: _containers.RepeatedScalarFieldContainer[str]
+    projected_sha256: str
+    def __init__(self, units: _Optional[_Iterable[str]] = ..., projected_sha256: _Optional[str] = ...) -> None: ...
+
+class VerifyPlanResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class FetchRecordsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -325,6 +444,42 @@ class WriteRecordsRequest(_message.Message):
 class WriteRecordsResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class UnitBatchCost(_message.Message):
+    __slots__ = ("resources", "seconds")
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    resources: int
+    seconds: float
+    def __init__(self, resources: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...
+
+class ReportUnitsRequest(_message.Message):
+    __slots__ = ("batches",)
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    batches: _containers.RepeatedCompositeFieldContainer[UnitBatch]
+    def __init__(self, batches: _Optional[_Iterable[_Union[UnitBatch, _Mapping]]] = ...) -> None: ...
+
+class ReportUnitsResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UnitBatch(_message.Message):
+    __slots__ = ("number", "units", "status", "began_ms_ago", "took_ms", "resources", "replan_ms")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_MS_AGO_FIELD_NUMBER: _ClassVar[int]
+    TOOK_MS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    REPLAN_MS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    units: _containers.RepeatedScalarFieldContainer[str]
+    status: UnitBatchStatus
+    began_ms_ago: int
+    took_ms: int
+    resources: int
+    replan_ms: int
+    def __init__(self, number: _Optional[int] = ..., units: _Optional[_Iterable[str]] = ..., status: _Optional[_Union[UnitBatchStatus, str]] = ..., began_ms_ago: _Optional[int] = ..., took_ms: _Optional[int] = ..., resources: _Optional[int] = ..., replan_ms: _Optional[int] = ...) -> None: ...
 
 class WriteStateRequest(_message.Message):
     __slots__ = ("header", "chunk")
@@ -393,16 +548,20 @@ class RenewLeaseResponse(_message.Message):
     def __init__(self, lease_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop: _Optional[bool] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class FinishBatchRequest(_message.Message):
-    __slots__ = ("outcome", "error", "suspects", "exit_code")
+    __slots__ = ("outcome", "error", "suspects", "exit_code", "left_units", "unit_batches")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     SUSPECTS_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    LEFT_UNITS_FIELD_NUMBER: _ClassVar[int]
+    UNIT_BATCHES_FIELD_NUMBER: _ClassVar[int]
     outcome: _tasks_pb2.BatchOutcome
     error: _runs_pb2.RunError
     suspects: _containers.RepeatedScalarFieldContainer[str]
     exit_code: int
-    def __init__(self, outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ..., error: _Optional[_Union[_runs_pb2.RunError, _Mapping]] = ..., suspects: _Optional[_Iterable[str]] = ..., exit_code: _Optional[int] = ...) -> None: ...
+    left_units: _containers.RepeatedCompositeFieldContainer[_runs_pb2.LeftUnit]
+    unit_batches: _containers.RepeatedCompositeFieldContainer[UnitBatch]
+    def __init__(self, outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ..., error: _Optional[_Union[_runs_pb2.RunError, _Mapping]] = ..., suspects: _Optional[_Iterable[str]] = ..., exit_code: _Optional[int] = ..., left_units: _Optional[_Iterable[_Union[_runs_pb2.LeftUnit, _Mapping]]] = ..., unit_batches: _Optional[_Iterable[_Union[UnitBatch, _Mapping]]] = ...) -> None: ...
 
 class FinishBatchResponse(_message.Message):
     __slots__ = ()

@@ -56,6 +56,16 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanResponse.FromString,
                 _registered_method=True)
+        self.FetchArtifact = channel.unary_stream(
+                '/stackly.worker.v1.RunnerService/FetchArtifact',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.FromString,
+                _registered_method=True)
+        self.KeepArtifact = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/KeepArtifact',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.FromString,
+                _registered_method=True)
         self.AppendRunLogs = channel.unary_unary(
                 '/stackly.worker.v1.RunnerService/AppendRunLogs',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.AppendRunLogsRequest.SerializeToString,
@@ -71,6 +81,11 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.FromString,
                 _registered_method=True)
+        self.VerifyPlan = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/VerifyPlan',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.FromString,
+                _registered_method=True)
         self.FetchRecords = channel.unary_stream(
                 '/stackly.worker.v1.RunnerService/FetchRecords',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.SerializeToString,
@@ -80,6 +95,11 @@ class RunnerServiceStub:
                 '/stackly.worker.v1.RunnerService/WriteRecords',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
+                _registered_method=True)
+        self.ReportUnits = channel.unary_unary(
+                '/stackly.worker.v1.RunnerService/ReportUnits',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.FromString,
                 _registered_method=True)
         self.WriteState = channel.stream_unary(
                 '/stackly.worker.v1.RunnerService/WriteState',
@@ -161,6 +181,24 @@ class RunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FetchArtifact(self, request, context):
+        """Streams what the code of the run is beyond its commit, as KeepArtifact took it; nothing when there is nothing.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepArtifact(self, request_iterator, context):
+        """Keeps what the code of the run is beyond its commit: modules that `init` fetched, and the lock file it made. Once for a
+        run, while it is planned: each later plan and apply of the run uses it. The same bytes again change nothing.
+        Fails with CONCURRENT_CHANGE when the run has other ones, with LEASE_LOST or LIMIT_EXCEEDED (at most 100 MiB).
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AppendRunLogs(self, request, context):
         """Appends to the log at an offset. The same offset again changes nothing; a gap is OUT_OF_RANGE.
         A runner may call it, for its batch.
@@ -186,6 +224,17 @@ class RunnerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyPlan(self, request_iterator, context):
+        """Holds the plan of a batch of units that was planned again while the run is applied to the plan that was approved: with
+        what the batch now reads it must do nothing that was not shown. Each such batch is asked for before Terraform applies it.
+        Fails with PLAN_NOT_COVERED, and says what is not covered: the batch must not be applied then, its records are not taken,
+        and the run is applied in part. The same plan again is answered again.
+        A runner may call it, for its batch, after StartApply.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchRecords(self, request, context):
         """Streams what is kept of each unit's last apply, by unit; nothing when nothing is kept.
         A runner may call it, for its batch.
@@ -200,6 +249,16 @@ class RunnerServiceServicer:
         In an apply: for units that StartApply named, after the state that the records speak of was accepted. In a plan that has
         nothing to do, after SubmitPlan: for planned units, while nobody holds the lock and the state is the planned one.
         Fails with CONCURRENT_CHANGE, LEASE_LOST or LIMIT_EXCEEDED.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportUnits(self, request, context):
+        """Reports batches of units that began or ended, so that people see them while the run goes on. The same report again
+        changes nothing, and what has ended stays as it ended. What is left comes with FinishBatch.
+        Fails with LEASE_LOST.
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -296,6 +355,16 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchPlanResponse.SerializeToString,
             ),
+            'FetchArtifact': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchArtifact,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.SerializeToString,
+            ),
+            'KeepArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.KeepArtifact,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.SerializeToString,
+            ),
             'AppendRunLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.AppendRunLogs,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.AppendRunLogsRequest.FromString,
@@ -311,6 +380,11 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.StartApplyResponse.SerializeToString,
             ),
+            'VerifyPlan': grpc.stream_unary_rpc_method_handler(
+                    servicer.VerifyPlan,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.SerializeToString,
+            ),
             'FetchRecords': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchRecords,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchRecordsRequest.FromString,
@@ -320,6 +394,11 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.WriteRecords,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.SerializeToString,
+            ),
+            'ReportUnits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportUnits,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.SerializeToString,
             ),
             'WriteState': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteState,
@@ -483,6 +562,60 @@ class RunnerService:
             _registered_method=True)
 
     @staticmethod
+    def FetchArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/FetchArtifact',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/KeepArtifact',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.KeepArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AppendRunLogs(request,
             target,
             options=(),
@@ -564,6 +697,33 @@ class RunnerService:
             _registered_method=True)
 
     @staticmethod
+    def VerifyPlan(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/VerifyPlan',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.VerifyPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FetchRecords(request,
             target,
             options=(),
@@ -607,6 +767,33 @@ class RunnerService:
             '/stackly.worker.v1.RunnerService/WriteRecords',
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsRequest.SerializeToString,
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportUnits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/ReportUnits',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.ReportUnitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stackly.options.v1 import options_pb2 as stackly_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstackly/worker/v1/tasks.proto\x12\x11stackly.worker.v1\x1a stackly/options/v1/options.proto\"l\n\x08\x42\x61tchRef\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0bplan_number\x18\x02 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\t\x12,\n\x05phase\x18\x04 \x01(\x0e\x32\x1d.stackly.worker.v1.BatchPhase\"Z\n\x10PlanBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\"E\n\x11PlanBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\"[\n\x11\x41pplyBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\"F\n\x12\x41pplyBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\"M\n\x12\x41ttachBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\x0b\n\x03run\x18\x02 \x01(\t\"G\n\x13\x41ttachBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome*V\n\nBatchPhase\x12\x1b\n\x17\x42\x41TCH_PHASE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42\x41TCH_PHASE_PLAN\x10\x01\x12\x15\n\x11\x42\x41TCH_PHASE_APPLY\x10\x02*\x94\x01\n\x0c\x42\x61tchOutcome\x12\x1d\n\x19\x42\x41TCH_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41TCH_OUTCOME_SUCCEEDED\x10\x01\x12\x18\n\x14\x42\x41TCH_OUTCOME_FAILED\x10\x02\x12\x16\n\x12\x42\x41TCH_OUTCOME_GONE\x10\x03\x12\x16\n\x12\x42\x41TCH_OUTCOME_LOST\x10\x04\x32\xbc\x02\n\x05Tasks\x12\x62\n\tPlanBatch\x12#.stackly.worker.v1.PlanBatchRequest\x1a$.stackly.worker.v1.PlanBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x01\x12\x65\n\nApplyBatch\x12$.stackly.worker.v1.ApplyBatchRequest\x1a%.stackly.worker.v1.ApplyBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x05(\x01\x12h\n\x0b\x41ttachBatch\x12%.stackly.worker.v1.AttachBatchRequest\x1a&.stackly.worker.v1.AttachBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstackly/worker/v1/tasks.proto\x12\x11stackly.worker.v1\x1a stackly/options/v1/options.proto\"l\n\x08\x42\x61tchRef\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0bplan_number\x18\x02 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x03 \x01(\t\x12,\n\x05phase\x18\x04 \x01(\x0e\x32\x1d.stackly.worker.v1.BatchPhase\"Z\n\x10PlanBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\"E\n\x11PlanBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\"[\n\x11\x41pplyBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\r\n\x05nonce\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\"F\n\x12\x41pplyBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome\"M\n\x12\x41ttachBatchRequest\x12*\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1b.stackly.worker.v1.BatchRef\x12\x0b\n\x03run\x18\x02 \x01(\t\"G\n\x13\x41ttachBatchResponse\x12\x30\n\x07outcome\x18\x01 \x01(\x0e\x32\x1f.stackly.worker.v1.BatchOutcome*V\n\nBatchPhase\x12\x1b\n\x17\x42\x41TCH_PHASE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42\x41TCH_PHASE_PLAN\x10\x01\x12\x15\n\x11\x42\x41TCH_PHASE_APPLY\x10\x02*\xaf\x01\n\x0c\x42\x61tchOutcome\x12\x1d\n\x19\x42\x41TCH_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41TCH_OUTCOME_SUCCEEDED\x10\x01\x12\x18\n\x14\x42\x41TCH_OUTCOME_FAILED\x10\x02\x12\x16\n\x12\x42\x41TCH_OUTCOME_GONE\x10\x03\x12\x16\n\x12\x42\x41TCH_OUTCOME_LOST\x10\x04\x12\x19\n\x15\x42\x41TCH_OUTCOME_PARTIAL\x10\x05\x32\xbc\x02\n\x05Tasks\x12\x62\n\tPlanBatch\x12#.stackly.worker.v1.PlanBatchRequest\x1a$.stackly.worker.v1.PlanBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x01\x12\x65\n\nApplyBatch\x12$.stackly.worker.v1.ApplyBatchRequest\x1a%.stackly.worker.v1.ApplyBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x05(\x01\x12h\n\x0b\x41ttachBatch\x12%.stackly.worker.v1.AttachBatchRequest\x1a&.stackly.worker.v1.AttachBatchResponse\"\n\xca\xda\x18\x06\x08\x04 \x03(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHPHASE']._serialized_start=676
   _globals['_BATCHPHASE']._serialized_end=762
   _globals['_BATCHOUTCOME']._serialized_start=765
-  _globals['_BATCHOUTCOME']._serialized_end=913
+  _globals['_BATCHOUTCOME']._serialized_end=940
   _globals['_BATCHREF']._serialized_start=86
   _globals['_BATCHREF']._serialized_end=194
   _globals['_PLANBATCHREQUEST']._serialized_start=196
@@ -56,6 +56,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTACHBATCHREQUEST']._serialized_end=601
   _globals['_ATTACHBATCHRESPONSE']._serialized_start=603
   _globals['_ATTACHBATCHRESPONSE']._serialized_end=674
-  _globals['_TASKS']._serialized_start=916
-  _globals['_TASKS']._serialized_end=1232
+  _globals['_TASKS']._serialized_start=943
+  _globals['_TASKS']._serialized_end=1259
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,17 @@ from stackly_sdk.values import Json, Masked, output_values
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.run_service import RunServiceClient
-    from stackly_sdk._gen.stackly.v1 import Plan, PlanSummary, ResourceChange, RunError, RunOutcome, RunStatus, RunStep
+    from stackly_sdk._gen.stackly.v1 import (
+        ExecutionGraph,
+        GetExecutionGraphResponse,
+        Plan,
+        PlanSummary,
+        ResourceChange,
+        RunError,
+        RunOutcome,
+        RunStatus,
+        RunStep,
+    )
     from stackly_sdk._gen.stackly.v1 import Run as RunMessage
     from stackly_sdk._gen.blocking.client import Stackly
 
@@ -146,7 +156,16 @@ class Run:
         """What the current plan would change, by address; `action` such as `delete` narrows it."""
         return self._client.runs.api.list_resource_changes(parent=self.name, action=action)
 
+    def graph(self) -> "ExecutionGraph":
+        """The units of its current plan as a graph: waves, chains, and where each unit is. Raises PlanNotReady before it."""
+        return there((self.execution_graph()).graph)
+
+    def execution_graph(self, *, draw: bool = False) -> "GetExecutionGraphResponse":
+        """The graph, with `draw` as a picture too: a whole SVG document."""
+        return self._client.runs.api.get_execution_graph(name=f"{self.name}/graph", draw=draw)
+
     def steps(self) -> "Pager[RunStep]":
+        """Its tasks, and after each those of its units; while it goes on too."""
         return self._client.runs.api.list_run_steps(parent=self.name)
 
     def refresh(self) -> "Run":

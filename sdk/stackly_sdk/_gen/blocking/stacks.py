@@ -13,7 +13,13 @@ from stackly_sdk.values import Json, Masked, Secret, output_values, run_variable
 
 if TYPE_CHECKING:
     from stackly_sdk._gen.clients.stack_service import StackServiceClient
-    from stackly_sdk._gen.stackly.v1 import RunType, StackState, StackStateStatus
+    from stackly_sdk._gen.stackly.v1 import (
+        ExecutionGraph,
+        GetExecutionGraphResponse,
+        RunType,
+        StackState,
+        StackStateStatus,
+    )
     from stackly_sdk._gen.blocking.client import Stackly
     from stackly_sdk._gen.blocking.runs import Run
 
@@ -134,6 +140,12 @@ class Stack:
 
         return self._run(RunType.PLAN_ONLY, commit, message, variables, auto_apply=False)
 
+    def audit(self, *, message: str = "") -> "Run":
+        """Starts a run that audits the engine at the applied commit; `plan.audit` of it says what it found."""
+        from stackly_sdk._gen.stackly.v1 import RunType
+
+        return self._run(RunType.AUDIT, "", message, None, auto_apply=False)
+
     def destroy(self, *, message: str = "", etag: str = "") -> "Run":
         """Starts a run that destroys all its resources; it asks for approval like any other."""
         response = self._client.stacks.api.destroy_stack_state(name=self.name, message=message, etag=etag)
@@ -143,6 +155,15 @@ class Stack:
         """The outputs of its newest state by name. Sensitive ones are `MASKED` unless asked for, which is audited."""
         found = self.state.outputs(include_sensitive=include_sensitive)
         return output_values(found.outputs)
+
+    def graph(self, commit: str = "") -> "ExecutionGraph":
+        """The units of its newest plan as a graph; of a commit when one is given. Raises PlanNotReady when there is none."""
+        return there((self.execution_graph(commit)).graph)
+
+    def execution_graph(self, commit: str = "", *, draw: bool = False) -> "GetExecutionGraphResponse":
+        """The graph, with `draw` as a picture too: a whole SVG document."""
+        name = f"{self.name}/runs/latest/graph"
+        return self._client.runs.api.get_execution_graph(name=name, commit=commit, draw=draw)
 
     def runs(self) -> "Pager[Run]":
         """Its runs, newest first."""
@@ -155,9 +176,13 @@ class Stack:
         variables: Variables | None = None,
         remove_variables: tuple[str, ...] = (),
         auto_deploy: bool | None = None,
+        engine_suspended: bool | None = None,
         etag: str = "",
     ) -> "Stack":
-        """Changes what is given and nothing else; labels are replaced, variables are added. Starts no run."""
+        """Changes what is given and nothing else; labels are replaced, variables are added. Starts no run.
+
+        `engine_suspended`: its runs are whole, though its code says `engine = "auto"`.
+        """
         from stackly_sdk._gen.stackly.v1 import StackState, Variable
 
         values = {**stack_variables(variables), **{name: Variable() for name in remove_variables}}
@@ -167,12 +192,14 @@ class Stack:
                 ("labels", labels is not None),
                 ("variables", bool(values)),
                 ("auto_deploy", auto_deploy is not None),
+                ("engine_suspended", engine_suspended is not None),
             )
             if given
         ]
         message = StackState(
-            name=self.name, etag=etag, labels=dict(labels or {}), variables=values, auto_deploy=auto_deploy
-        )
+            name=self.name, etag=etag, labels=dict(labels or {}), variables=values, auto_deploy=auto_deploy,
+            engine_suspended=engine_suspended,
+        )  # fmt: skip
         response = self._client.stacks.api.update_stack_state(stack_state=message, update_mask=mask)
         return self._take(response.stack_state)
 

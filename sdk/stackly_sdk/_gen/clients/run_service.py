@@ -180,7 +180,8 @@ class AsyncRunServiceClient:
         return await self._transport.unary(_CANCEL_RUN, request, timeout)
 
     def list_run_steps(self, *, parent: str, page_size: int = 0, page_token: str = "", timeout: float | None = None) -> AsyncPager[RunStep]:
-        """Lists the steps of a run, in order. The caller must hold runs.read in the account.
+        """Lists the steps of a run, in order; after each task of a run by units those of its units, also while it goes
+        on. The caller must hold runs.read in the account.
 
         Args:
             parent: The run to look in, `accounts/…/stackStates/…/runs/…`.
@@ -202,16 +203,21 @@ class AsyncRunServiceClient:
         request = GetPlanRequest(name=name)
         return await self._transport.unary(_GET_PLAN, request, timeout)
 
-    async def get_execution_graph(self, *, name: str, timeout: float | None = None) -> GetExecutionGraphResponse:
-        """Gets the units of the current plan as a graph; one without activities when the root was planned whole. Fails
-        with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
+    async def get_execution_graph(self, *, name: str, commit: str = "", draw: bool = False, timeout: float | None = None) -> GetExecutionGraphResponse:
+        """Gets the units of a run's current plan as a graph; one with a single activity when the root was planned
+        whole. The run `latest` stands for the newest run of the stack state that has a plan. Fails with
+        PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
         caller must hold runs.read in the account.
 
         Args:
-            name: The graph, `accounts/…/stackStates/…/runs/…/graph`.
+            name: The graph, `accounts/…/stackStates/…/runs/…/graph`, with `latest` as the run for that of the
+                newest plan.
+            commit: With `latest`: only runs of this commit, whole or its first 4 digits and more. Default: of any.
+                With another run it is refused.
+            draw: Whether to draw it too. Default false.
             timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
         """
-        request = GetExecutionGraphRequest(name=name)
+        request = GetExecutionGraphRequest(name=name, commit=commit, draw=draw)
         return await self._transport.unary(_GET_EXECUTION_GRAPH, request, timeout)
 
     def list_resource_changes(self, *, parent: str, page_size: int = 0, page_token: str = "", action: str = "", timeout: float | None = None) -> AsyncPager[ResourceChange]:
@@ -367,7 +373,8 @@ class RunServiceClient:
         return self._transport.unary(_CANCEL_RUN, request, timeout)
 
     def list_run_steps(self, *, parent: str, page_size: int = 0, page_token: str = "", timeout: float | None = None) -> Pager[RunStep]:
-        """Lists the steps of a run, in order. The caller must hold runs.read in the account.
+        """Lists the steps of a run, in order; after each task of a run by units those of its units, also while it goes
+        on. The caller must hold runs.read in the account.
 
         Args:
             parent: The run to look in, `accounts/…/stackStates/…/runs/…`.
@@ -389,16 +396,21 @@ class RunServiceClient:
         request = GetPlanRequest(name=name)
         return self._transport.unary(_GET_PLAN, request, timeout)
 
-    def get_execution_graph(self, *, name: str, timeout: float | None = None) -> GetExecutionGraphResponse:
-        """Gets the units of the current plan as a graph; one without activities when the root was planned whole. Fails
-        with PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
+    def get_execution_graph(self, *, name: str, commit: str = "", draw: bool = False, timeout: float | None = None) -> GetExecutionGraphResponse:
+        """Gets the units of a run's current plan as a graph; one with a single activity when the root was planned
+        whole. The run `latest` stands for the newest run of the stack state that has a plan. Fails with
+        PLAN_NOT_READY before there is a plan, with LIMIT_EXCEEDED when the graph is too large to be kept. The
         caller must hold runs.read in the account.
 
         Args:
-            name: The graph, `accounts/…/stackStates/…/runs/…/graph`.
+            name: The graph, `accounts/…/stackStates/…/runs/…/graph`, with `latest` as the run for that of the
+                newest plan.
+            commit: With `latest`: only runs of this commit, whole or its first 4 digits and more. Default: of any.
+                With another run it is refused.
+            draw: Whether to draw it too. Default false.
             timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
         """
-        request = GetExecutionGraphRequest(name=name)
+        request = GetExecutionGraphRequest(name=name, commit=commit, draw=draw)
         return self._transport.unary(_GET_EXECUTION_GRAPH, request, timeout)
 
     def list_resource_changes(self, *, parent: str, page_size: int = 0, page_token: str = "", action: str = "", timeout: float | None = None) -> Pager[ResourceChange]:

@@ -177,13 +177,14 @@ class AsyncStackServiceClient:
         return await self._transport.unary(_CREATE_STACK_STATE, request, timeout)
 
     async def update_stack_state(self, *, stack_state: StackState, update_mask: Sequence[str] = (), request_id: str = "", timeout: float | None = None) -> UpdateStackStateResponse:
-        """Changes labels, variables or auto_deploy of a stack state. Starts no run. The caller must hold stacks.write
-        in the account.
+        """Changes labels, variables, auto_deploy or engine_suspended of a stack state. Starts no run. The caller must
+        hold stacks.write in the account.
 
         Args:
-            stack_state: The stack state: `name` says which; labels, variables, auto_deploy are new. A variable that
-                is given without json is removed.
-            update_mask: Which fields to change: labels, variables, auto_deploy. Default: those that are set.
+            stack_state: The stack state: `name` says which; labels, variables, auto_deploy, engine_suspended are
+                new. A variable that is given without json is removed.
+            update_mask: Which fields to change: labels, variables, auto_deploy, engine_suspended. Default: those
+                that are set.
             request_id: UUID of this call. Default: a new one, the same in each retry.
             timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
         """
@@ -345,13 +346,14 @@ class StackServiceClient:
         return self._transport.unary(_CREATE_STACK_STATE, request, timeout)
 
     def update_stack_state(self, *, stack_state: StackState, update_mask: Sequence[str] = (), request_id: str = "", timeout: float | None = None) -> UpdateStackStateResponse:
-        """Changes labels, variables or auto_deploy of a stack state. Starts no run. The caller must hold stacks.write
-        in the account.
+        """Changes labels, variables, auto_deploy or engine_suspended of a stack state. Starts no run. The caller must
+        hold stacks.write in the account.
 
         Args:
-            stack_state: The stack state: `name` says which; labels, variables, auto_deploy are new. A variable that
-                is given without json is removed.
-            update_mask: Which fields to change: labels, variables, auto_deploy. Default: those that are set.
+            stack_state: The stack state: `name` says which; labels, variables, auto_deploy, engine_suspended are
+                new. A variable that is given without json is removed.
+            update_mask: Which fields to change: labels, variables, auto_deploy, engine_suspended. Default: those
+                that are set.
             request_id: UUID of this call. Default: a new one, the same in each retry.
             timeout: Seconds for the whole call with its retries. Default: that of the client, 10.
         """

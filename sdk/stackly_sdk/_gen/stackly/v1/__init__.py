@@ -11,6 +11,10 @@ __all__ = (
     "ApproveRunRequest",
     "ApproveRunResponse",
     "AttributeChange",
+    "Audit",
+    "AuditFinding",
+    "AuditResult",
+    "AuditVerdict",
     "BanWorkerRequest",
     "BanWorkerResponse",
     "CancelRunRequest",
@@ -78,6 +82,7 @@ __all__ = (
     "GetWorkerRequest",
     "GetWorkerResponse",
     "GraphActivity",
+    "GraphActivityStatus",
     "GraphChain",
     "GraphEdge",
     "GraphGroup",
@@ -85,6 +90,8 @@ __all__ = (
     "HeartbeatRequest",
     "HeartbeatResponse",
     "JoinToken",
+    "LeftCause",
+    "LeftUnit",
     "ListAccountsRequest",
     "ListAccountsResponse",
     "ListApiKeysRequest",
@@ -222,6 +229,101 @@ from ...message_pool import default_message_pool
 
 _COMPILER_VERSION = "0.10.1"
 betterproto2.check_compiler_version(_COMPILER_VERSION)
+
+
+class AuditResult(betterproto2.Enum):
+    """
+    The result of an audit.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Never sent.
+    """
+
+    CLEAN = 1
+    """
+    Nothing that units would skip has anything to do in the whole plan.
+    """
+
+    DRIFT = 2
+    """
+    The world, the state or a provider differs; the units that are concerned are planned by the next run.
+    """
+
+    UNSOUND = 3
+    """
+    The engine would have skipped or planned a unit wrongly. Everything is planned again, and the stack state runs whole.
+    """
+
+    NOTHING = 4
+    """
+    Nothing could be audited; `reason` says why.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "AUDIT_RESULT_UNSPECIFIED",
+            1: "AUDIT_RESULT_CLEAN",
+            2: "AUDIT_RESULT_DRIFT",
+            3: "AUDIT_RESULT_UNSOUND",
+            4: "AUDIT_RESULT_NOTHING",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "AUDIT_RESULT_UNSPECIFIED": 0,
+            "AUDIT_RESULT_CLEAN": 1,
+            "AUDIT_RESULT_DRIFT": 2,
+            "AUDIT_RESULT_UNSOUND": 3,
+            "AUDIT_RESULT_NOTHING": 4,
+        }
+
+
+class AuditVerdict(betterproto2.Enum):
+    """
+    What a difference is.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Never sent.
+    """
+
+    PENDING = 1
+    """
+    The next run would plan its unit anyway.
+    """
+
+    DRIFT = 2
+    """
+    The world, the state or a provider differs.
+    """
+
+    UNSOUND = 3
+    """
+    The engine is wrong about it.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "AUDIT_VERDICT_UNSPECIFIED",
+            1: "AUDIT_VERDICT_PENDING",
+            2: "AUDIT_VERDICT_DRIFT",
+            3: "AUDIT_VERDICT_UNSOUND",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "AUDIT_VERDICT_UNSPECIFIED": 0,
+            "AUDIT_VERDICT_PENDING": 1,
+            "AUDIT_VERDICT_DRIFT": 2,
+            "AUDIT_VERDICT_UNSOUND": 3,
+        }
 
 
 class ErrorReason(betterproto2.Enum):
@@ -539,6 +641,11 @@ class ErrorReason(betterproto2.Enum):
     The stack state is deleted or destroyed.
     """
 
+    PLAN_NOT_COVERED = 62
+    """
+    A plan that was made again while its run is applied would do more than what was approved; metadata has the units.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -604,6 +711,7 @@ class ErrorReason(betterproto2.Enum):
             59: "ERROR_REASON_LOG_EXPIRED",
             60: "ERROR_REASON_LIMIT_EXCEEDED",
             61: "ERROR_REASON_STACK_STATE_GONE",
+            62: "ERROR_REASON_PLAN_NOT_COVERED",
         }
 
     @classmethod
@@ -671,6 +779,137 @@ class ErrorReason(betterproto2.Enum):
             "ERROR_REASON_LOG_EXPIRED": 59,
             "ERROR_REASON_LIMIT_EXCEEDED": 60,
             "ERROR_REASON_STACK_STATE_GONE": 61,
+            "ERROR_REASON_PLAN_NOT_COVERED": 62,
+        }
+
+
+class GraphActivityStatus(betterproto2.Enum):
+    """
+    Where an activity is.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Never sent.
+    """
+
+    SKIPPED = 1
+    """
+    It is as it was left, and was not planned.
+    """
+
+    UNCHANGED = 2
+    """
+    It was planned, and nothing of it changes.
+    """
+
+    CHANGED = 3
+    """
+    It was planned and would change; it is not applied yet.
+    """
+
+    DEFERRED = 4
+    """
+    It can only be planned after what it needs is applied.
+    """
+
+    RUNNING = 5
+    """
+    Terraform is at work on it.
+    """
+
+    APPLIED = 6
+    """
+    Its change is applied.
+    """
+
+    FAILED = 7
+    """
+    Its apply ended with an error.
+    """
+
+    CANCELED = 8
+    """
+    Its apply was stopped.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "GRAPH_ACTIVITY_STATUS_UNSPECIFIED",
+            1: "GRAPH_ACTIVITY_STATUS_SKIPPED",
+            2: "GRAPH_ACTIVITY_STATUS_UNCHANGED",
+            3: "GRAPH_ACTIVITY_STATUS_CHANGED",
+            4: "GRAPH_ACTIVITY_STATUS_DEFERRED",
+            5: "GRAPH_ACTIVITY_STATUS_RUNNING",
+            6: "GRAPH_ACTIVITY_STATUS_APPLIED",
+            7: "GRAPH_ACTIVITY_STATUS_FAILED",
+            8: "GRAPH_ACTIVITY_STATUS_CANCELED",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "GRAPH_ACTIVITY_STATUS_UNSPECIFIED": 0,
+            "GRAPH_ACTIVITY_STATUS_SKIPPED": 1,
+            "GRAPH_ACTIVITY_STATUS_UNCHANGED": 2,
+            "GRAPH_ACTIVITY_STATUS_CHANGED": 3,
+            "GRAPH_ACTIVITY_STATUS_DEFERRED": 4,
+            "GRAPH_ACTIVITY_STATUS_RUNNING": 5,
+            "GRAPH_ACTIVITY_STATUS_APPLIED": 6,
+            "GRAPH_ACTIVITY_STATUS_FAILED": 7,
+            "GRAPH_ACTIVITY_STATUS_CANCELED": 8,
+        }
+
+
+class LeftCause(betterproto2.Enum):
+    """
+    Why an apply left a unit.
+    """
+
+    UNSPECIFIED = 0
+    """
+    Never sent.
+    """
+
+    DEFERRED = 1
+    """
+    It could only be planned after what it needs was applied.
+    """
+
+    NOT_COVERED = 2
+    """
+    Planned again with what it now reads, it would have done more than was approved.
+    """
+
+    INPUTS_CHANGED = 3
+    """
+    It was skipped by the plan, and what it reads came out otherwise.
+    """
+
+    NEEDS_OTHERS = 4
+    """
+    It needs a unit that was left.
+    """
+
+    @classmethod
+    def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
+        return {
+            0: "LEFT_CAUSE_UNSPECIFIED",
+            1: "LEFT_CAUSE_DEFERRED",
+            2: "LEFT_CAUSE_NOT_COVERED",
+            3: "LEFT_CAUSE_INPUTS_CHANGED",
+            4: "LEFT_CAUSE_NEEDS_OTHERS",
+        }
+
+    @classmethod
+    def betterproto_renamed_proto_names_to_value(cls) -> dict[str, int]:
+        return {
+            "LEFT_CAUSE_UNSPECIFIED": 0,
+            "LEFT_CAUSE_DEFERRED": 1,
+            "LEFT_CAUSE_NOT_COVERED": 2,
+            "LEFT_CAUSE_INPUTS_CHANGED": 3,
+            "LEFT_CAUSE_NEEDS_OTHERS": 4,
         }
 
 
@@ -844,6 +1083,12 @@ class RunStatus(betterproto2.Enum):
     Ended: stopped by a person.
     """
 
+    PARTIALLY_APPLIED = 14
+    """
+    Applied in part: what could be is applied and kept, the lock is given back, and the rest waits for a worker to plan it
+    again. That plan goes through policies and approvals as the first did.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -861,6 +1106,7 @@ class RunStatus(betterproto2.Enum):
             11: "RUN_STATUS_EXPIRED",
             12: "RUN_STATUS_SUPERSEDED",
             13: "RUN_STATUS_CANCELED",
+            14: "RUN_STATUS_PARTIALLY_APPLIED",
         }
 
     @classmethod
@@ -880,6 +1126,7 @@ class RunStatus(betterproto2.Enum):
             "RUN_STATUS_EXPIRED": 11,
             "RUN_STATUS_SUPERSEDED": 12,
             "RUN_STATUS_CANCELED": 13,
+            "RUN_STATUS_PARTIALLY_APPLIED": 14,
         }
 
 
@@ -955,6 +1202,16 @@ class RunStepStatus(betterproto2.Enum):
     Stopped.
     """
 
+    SKIPPED = 6
+    """
+    Not begun, for what it was planned for did not come true.
+    """
+
+    DEFERRED = 7
+    """
+    Has to be planned again, now that what it needs is applied.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -964,6 +1221,8 @@ class RunStepStatus(betterproto2.Enum):
             3: "RUN_STEP_STATUS_SUCCEEDED",
             4: "RUN_STEP_STATUS_FAILED",
             5: "RUN_STEP_STATUS_CANCELED",
+            6: "RUN_STEP_STATUS_SKIPPED",
+            7: "RUN_STEP_STATUS_DEFERRED",
         }
 
     @classmethod
@@ -975,6 +1234,8 @@ class RunStepStatus(betterproto2.Enum):
             "RUN_STEP_STATUS_SUCCEEDED": 3,
             "RUN_STEP_STATUS_FAILED": 4,
             "RUN_STEP_STATUS_CANCELED": 5,
+            "RUN_STEP_STATUS_SKIPPED": 6,
+            "RUN_STEP_STATUS_DEFERRED": 7,
         }
 
 
@@ -998,12 +1259,18 @@ class RunTrigger(betterproto2.Enum):
     A push.
     """
 
+    SCHEDULE = 3
+    """
+    The clock: an audit was due.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
             0: "RUN_TRIGGER_UNSPECIFIED",
             1: "RUN_TRIGGER_API",
             2: "RUN_TRIGGER_PUSH",
+            3: "RUN_TRIGGER_SCHEDULE",
         }
 
     @classmethod
@@ -1012,6 +1279,7 @@ class RunTrigger(betterproto2.Enum):
             "RUN_TRIGGER_UNSPECIFIED": 0,
             "RUN_TRIGGER_API": 1,
             "RUN_TRIGGER_PUSH": 2,
+            "RUN_TRIGGER_SCHEDULE": 3,
         }
 
 
@@ -1040,6 +1308,12 @@ class RunType(betterproto2.Enum):
     Plans to destroy everything, and applies what was approved.
     """
 
+    AUDIT = 4
+    """
+    Audits the engine at the applied commit: plans the whole root and holds what units would skip against it. It takes no lock,
+    asks nobody and applies nothing; `Plan.audit` says what it found. Made by members, by time, and after an engine's upgrade.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -1047,6 +1321,7 @@ class RunType(betterproto2.Enum):
             1: "RUN_TYPE_APPLY",
             2: "RUN_TYPE_PLAN_ONLY",
             3: "RUN_TYPE_DESTROY",
+            4: "RUN_TYPE_AUDIT",
         }
 
     @classmethod
@@ -1056,6 +1331,7 @@ class RunType(betterproto2.Enum):
             "RUN_TYPE_APPLY": 1,
             "RUN_TYPE_PLAN_ONLY": 2,
             "RUN_TYPE_DESTROY": 3,
+            "RUN_TYPE_AUDIT": 4,
         }
 
 
@@ -1133,6 +1409,11 @@ class StackStateCondition(betterproto2.Enum):
     The applied commit is no longer in the branch's history.
     """
 
+    ENGINE_SUSPENDED = 5
+    """
+    Runs are whole, though its code wants it cut into units: an audit found the engine unsound here, or a person said so.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -1141,6 +1422,7 @@ class StackStateCondition(betterproto2.Enum):
             2: "STACK_STATE_CONDITION_UPDATE_AVAILABLE",
             3: "STACK_STATE_CONDITION_LAST_RUN_FAILED",
             4: "STACK_STATE_CONDITION_HISTORY_MISMATCH",
+            5: "STACK_STATE_CONDITION_ENGINE_SUSPENDED",
         }
 
     @classmethod
@@ -1151,6 +1433,7 @@ class StackStateCondition(betterproto2.Enum):
             "STACK_STATE_CONDITION_UPDATE_AVAILABLE": 2,
             "STACK_STATE_CONDITION_LAST_RUN_FAILED": 3,
             "STACK_STATE_CONDITION_HISTORY_MISMATCH": 4,
+            "STACK_STATE_CONDITION_ENGINE_SUSPENDED": 5,
         }
 
 
@@ -1632,6 +1915,72 @@ class AttributeChange(betterproto2.Message):
 
 
 default_message_pool.register_message("stackly.v1", "AttributeChange", AttributeChange)
+
+
+@dataclass(eq=False, repr=False)
+class Audit(betterproto2.Message):
+    """
+    What an audit of the engine found.
+    """
+
+    result: "AuditResult" = betterproto2.field(
+        1, betterproto2.TYPE_ENUM, default_factory=lambda: AuditResult(0)
+    )
+    """
+    In one word.
+    """
+
+    reason: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Why nothing could be said, when the result is nothing; empty otherwise.
+    """
+
+    audited_units: "int" = betterproto2.field(3, betterproto2.TYPE_INT32)
+    """
+    How many units a run would skip, and so were audited.
+    """
+
+    findings: "list[AuditFinding]" = betterproto2.field(
+        4, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Every address that differs from the whole plan, the worst first; at most 1,000.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "Audit", Audit)
+
+
+@dataclass(eq=False, repr=False)
+class AuditFinding(betterproto2.Message):
+    """
+    An address that a whole plan changes.
+    """
+
+    unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Its unit, such as `module.app`.
+    """
+
+    address: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    The address, such as `module.app.aws_instance.web`; `output.NAME` for a root output.
+    """
+
+    verdict: "AuditVerdict" = betterproto2.field(
+        3, betterproto2.TYPE_ENUM, default_factory=lambda: AuditVerdict(0)
+    )
+    """
+    What it is.
+    """
+
+    detail: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
+    """
+    Why, for people.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "AuditFinding", AuditFinding)
 
 
 @dataclass(eq=False, repr=False)
@@ -2535,7 +2884,7 @@ class ExecutionGraph(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, repeated=True
     )
     """
-    One for each unit, in order of name.
+    One for each unit, in order of name. Of a root that was planned whole the one activity `*`.
     """
 
     edges: "list[GraphEdge]" = betterproto2.field(
@@ -2557,6 +2906,30 @@ class ExecutionGraph(betterproto2.Message):
     )
     """
     Runs of at least two units in which each needs the one before it alone, and is needed by the one after it alone.
+    """
+
+    run: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    The run whose current plan this is, `…/runs/{run}`.
+    """
+
+    run_status: "RunStatus" = betterproto2.field(
+        7, betterproto2.TYPE_ENUM, default_factory=lambda: RunStatus(0)
+    )
+    """
+    Where that run is in its life.
+    """
+
+    commit: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
+    """
+    The commit that was planned.
+    """
+
+    whole_reasons: "list[str]" = betterproto2.field(
+        9, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    Why a root that was to be cut was planned whole.
     """
 
 
@@ -2705,7 +3078,18 @@ class GetExecutionGraphRequest(betterproto2.Message):
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The graph, `accounts/…/stackStates/…/runs/…/graph`.
+    The graph, `accounts/…/stackStates/…/runs/…/graph`, with `latest` as the run for that of the newest plan.
+    """
+
+    commit: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    With `latest`: only runs of this commit, whole or its first 4 digits and more. Default: of any. With another run it is
+    refused.
+    """
+
+    draw: "bool" = betterproto2.field(3, betterproto2.TYPE_BOOL)
+    """
+    Whether to draw it too. Default false.
     """
 
 
@@ -2725,6 +3109,11 @@ class GetExecutionGraphResponse(betterproto2.Message):
     )
     """
     The graph.
+    """
+
+    svg: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    With `draw`: the picture, a whole SVG document of at most 3 MiB. A larger one fails with LIMIT_EXCEEDED.
     """
 
 
@@ -3096,7 +3485,7 @@ class GraphActivity(betterproto2.Message):
 
     unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    The unit, such as `module.app`.
+    The unit, such as `module.app`; `*` for a root that was planned whole.
     """
 
     group: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
@@ -3112,6 +3501,87 @@ class GraphActivity(betterproto2.Message):
     reason: "str" = betterproto2.field(4, betterproto2.TYPE_STRING)
     """
     The headline of why it was planned or skipped.
+    """
+
+    reasons: "list[str]" = betterproto2.field(
+        5, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    All that is kept of why, the headline first.
+    """
+
+    type: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
+    """
+    What it is: `module` (a module block), `resources` (of the root module), `outputs` (of the root module), `removed` (what
+    is gone from the code), `root` (a root that was planned whole).
+    """
+
+    depends_on: "list[str]" = betterproto2.field(
+        7, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    The units that it needs directly, as in `edges`.
+    """
+
+    inputs: "list[str]" = betterproto2.field(8, betterproto2.TYPE_STRING, repeated=True)
+    """
+    What it reads of other units, such as `module.vpc.id`. Of a graph with very many they are left out.
+    """
+
+    outputs: "list[str]" = betterproto2.field(
+        9, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    What other units read of it, such as `module.app.url`. Of a graph with very many they are left out.
+    """
+
+    execution_mode: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    `parallel` when others are in its group, `sequential` when it is alone there.
+    """
+
+    status: "GraphActivityStatus" = betterproto2.field(
+        11, betterproto2.TYPE_ENUM, default_factory=lambda: GraphActivityStatus(0)
+    )
+    """
+    Where it is.
+    """
+
+    batch: "int" = betterproto2.field(12, betterproto2.TYPE_INT32)
+    """
+    The batch that it was planned in, from 1: units of one batch share one Terraform process. 0 when it was not planned.
+    """
+
+    changes: "PlanSummary | None" = betterproto2.field(
+        13, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    What its plan would change; unset when it was not planned.
+    """
+
+    started_at: "datetime.datetime | None" = betterproto2.field(
+        14,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    When its last plan or apply in this run began; unset before.
+    """
+
+    finished_at: "datetime.datetime | None" = betterproto2.field(
+        15,
+        betterproto2.TYPE_MESSAGE,
+        unwrap=lambda: __google__protobuf__.Timestamp,
+        optional=True,
+    )
+    """
+    When that ended.
+    """
+
+    plan_seconds: "float" = betterproto2.field(16, betterproto2.TYPE_DOUBLE)
+    """
+    As PlanUnit.plan_seconds.
     """
 
 
@@ -3344,6 +3814,33 @@ class JoinToken(betterproto2.Message):
 
 
 default_message_pool.register_message("stackly.v1", "JoinToken", JoinToken)
+
+
+@dataclass(eq=False, repr=False)
+class LeftUnit(betterproto2.Message):
+    """
+    A unit that an apply left to be planned again.
+    """
+
+    unit: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    The unit, such as `module.app`.
+    """
+
+    cause: "LeftCause" = betterproto2.field(
+        2, betterproto2.TYPE_ENUM, default_factory=lambda: LeftCause(0)
+    )
+    """
+    Why it was not applied.
+    """
+
+    detail: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    What exactly, for people; at most 500 characters. No values.
+    """
+
+
+default_message_pool.register_message("stackly.v1", "LeftUnit", LeftUnit)
 
 
 @dataclass(eq=False, repr=False)
@@ -4610,6 +5107,13 @@ class Plan(betterproto2.Message):
     Why a root that was to be cut (`engine = "auto"`) was planned whole, such as `override-files: main_override.tf`.
     """
 
+    audit: "Audit | None" = betterproto2.field(
+        20, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    What an audit found; unset in all other runs.
+    """
+
 
 default_message_pool.register_message("stackly.v1", "Plan", Plan)
 
@@ -4695,6 +5199,12 @@ class PlanUnit(betterproto2.Message):
     needs: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
     """
     The units that it needs directly. Of a plan with very many they are left out.
+    """
+
+    plan_seconds: "float" = betterproto2.field(7, betterproto2.TYPE_DOUBLE)
+    """
+    Of a skipped unit: about how many seconds its last plan took, as measured; a batch's time is shared equally among its
+    units. 0 when that was never measured.
     """
 
 
@@ -5548,6 +6058,19 @@ class Run(betterproto2.Message):
     When it last changed.
     """
 
+    left_units: "list[LeftUnit]" = betterproto2.field(
+        30, betterproto2.TYPE_MESSAGE, repeated=True
+    )
+    """
+    Units that its last apply left to be planned again, those first that were left for a reason of their own; at most 100.
+    Empty unless it was applied in part, and once all is applied. A run that ended otherwise keeps them.
+    """
+
+    left_count: "int" = betterproto2.field(31, betterproto2.TYPE_INT32)
+    """
+    How many units its last apply left. Each apply of a run must leave fewer than the one before: else it fails with NO_PROGRESS.
+    """
+
 
 default_message_pool.register_message("stackly.v1", "Run", Run)
 
@@ -5585,7 +6108,8 @@ class RunError(betterproto2.Message):
 
     reason: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    A stable word, such as `PLAN_FAILED`, `APPLY_FAILED`, `INIT_FAILED`, `WORKER_LOST`, `CONFIG_INVALID`, `TIMEOUT`.
+    A stable word, such as `PLAN_FAILED`, `APPLY_FAILED`, `INIT_FAILED`, `WORKER_LOST`, `CONFIG_INVALID`, `TIMEOUT`,
+    `NO_PROGRESS`.
     """
 
     message: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
@@ -5612,12 +6136,12 @@ default_message_pool.register_message("stackly.v1", "RunError", RunError)
 @dataclass(eq=False, repr=False)
 class RunStep(betterproto2.Message):
     """
-    A part of a run: the plan or apply of one batch.
+    A part of a run: a task of a worker, or in a run by units the plan or apply of one unit within it.
     """
 
     name: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
-    `…/runs/{run}/steps/{step}`, such as `plan-1-b1`.
+    `…/runs/{run}/steps/{step}`, such as `plan-1-b1` for a task, `apply-1-module.app` for a unit.
     """
 
     kind: "RunStepKind" = betterproto2.field(
@@ -5641,12 +6165,13 @@ class RunStep(betterproto2.Message):
 
     batch: "str" = betterproto2.field(5, betterproto2.TYPE_STRING)
     """
-    The batch: a set of units that one Terraform process plans or applies.
+    The batch. Of a task such as `b1`; of a unit the number of PlanUnit.batch, that of the set of units that one Terraform
+    process plans or applies: empty until the plan is there.
     """
 
     slices: "list[str]" = betterproto2.field(6, betterproto2.TYPE_STRING, repeated=True)
     """
-    The slices of state it touches, by address; `*` for all.
+    The slices of state it touches, by address; `*` for all. Empty for a unit.
     """
 
     worker: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
@@ -5661,7 +6186,7 @@ class RunStep(betterproto2.Message):
         optional=True,
     )
     """
-    When a worker took it.
+    When a worker took it; for a unit, when its Terraform process was started, to about a second.
     """
 
     finished_at: "datetime.datetime | None" = betterproto2.field(
@@ -5672,6 +6197,18 @@ class RunStep(betterproto2.Message):
     )
     """
     When it ended.
+    """
+
+    unit: "str" = betterproto2.field(10, betterproto2.TYPE_STRING)
+    """
+    The unit, such as `module.app`; empty for a task.
+    """
+
+    reasons: "list[str]" = betterproto2.field(
+        11, betterproto2.TYPE_STRING, repeated=True
+    )
+    """
+    Why the unit was planned, the headline first; empty for a task, and until the plan is there.
     """
 
 
@@ -5906,7 +6443,7 @@ class StackConfig(betterproto2.Message):
 
     engine: "str" = betterproto2.field(8, betterproto2.TYPE_STRING)
     """
-    The engine: `terraform` or `tofu`, with its version constraint.
+    The product that runs it: `terraform` or `tofu`, with its version constraint.
     """
 
     required_features: "list[str]" = betterproto2.field(
@@ -5935,6 +6472,33 @@ class StackConfig(betterproto2.Message):
     apply_timeout_seconds: "int" = betterproto2.field(12, betterproto2.TYPE_INT64)
     """
     How long an apply may take, in seconds. Default 7200.
+    """
+
+    units: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
+    """
+    Whether runs cut the root into units and skip what did not change (`engine = "auto"`). Default false: it runs whole.
+    """
+
+    data_refresh_seconds: "int | None" = betterproto2.field(
+        14, betterproto2.TYPE_INT64, optional=True
+    )
+    """
+    How old a data source's reading may be, in seconds; 0: each run reads it. Unset (the default): it is read when its unit runs.
+    """
+
+    max_age_seconds: "int" = betterproto2.field(15, betterproto2.TYPE_INT64)
+    """
+    No unit is skipped for longer, in seconds. Default 7 days.
+    """
+
+    audit_seconds: "int" = betterproto2.field(16, betterproto2.TYPE_INT64)
+    """
+    How often the engine is audited, in seconds. Default 7 days; 0: only on demand.
+    """
+
+    max_parallel: "int" = betterproto2.field(17, betterproto2.TYPE_INT32)
+    """
+    Batches at once, at most 1,000. 0 (the default): as many as suit the worker.
     """
 
 
@@ -6105,6 +6669,15 @@ class StackState(betterproto2.Message):
     )
     """
     When a deleted one can no longer be brought back: 30 days after deleted_at.
+    """
+
+    engine_suspended: "bool | None" = betterproto2.field(
+        25, betterproto2.TYPE_BOOL, optional=True
+    )
+    """
+    Whether its runs are whole though its code says `engine = "auto"`: true once an audit found the engine unsound here. False
+    has it cut again; so does an upgrade of the engine, unless a person set it. Members with stacks.write may set both, in an
+    update: a new stack state is never suspended.
     """
 
 
@@ -6599,7 +7172,7 @@ class UpdateStackStateRequest(betterproto2.Message):
         1, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    The stack state: `name` says which; labels, variables, auto_deploy are new.
+    The stack state: `name` says which; labels, variables, auto_deploy, engine_suspended are new.
     A variable that is given without json is removed.
     """
 
@@ -6607,7 +7180,7 @@ class UpdateStackStateRequest(betterproto2.Message):
         2, betterproto2.TYPE_MESSAGE, optional=True
     )
     """
-    Which fields to change: labels, variables, auto_deploy. Default: those that are set.
+    Which fields to change: labels, variables, auto_deploy, engine_suspended. Default: those that are set.
     """
 
     request_id: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)

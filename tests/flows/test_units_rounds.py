@@ -1,0 +1,204 @@
+"""Runs by units that are applied in rounds, on the whole platform: what one leaves is planned, approved, applied by the next."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flows.job import ENOUGH, Job
+from flows.ledger import Ledger, planned
+from stackly_sdk import AsyncRun
+from terraform_cli import Terraform
+from waiting import eventually
+
+pytestmark = pytest.mark.flows
+
+_ID = """
+variable "file" { type = string }
+resource "terraform_data" "x" {
+  provisioner "local-exec" {
+    command = "echo a >> ${var.file}"
+  }
+}
+output "id" { value = terraform_data.x.id }
+"""
+_COUNTED = """
+variable "length" { type = number }
+variable "file" { type = string }
+resource "terraform_data" "x" {
+  count = var.length > 1 ? 2 : 1
+  provisioner "local-exec" {
+    command = "echo b${count.index} >> ${var.file}"
+  }
+}
+"""
+_DEFERRED = """
+variable "ledger" { type = string }
+module "a" {
+  source = "./a"
+  file   = var.ledger
+}
+module "b" {
+  source = "./b"
+  length = length(module.a.id)
+  file   = var.ledger
+}
+"""
+# Whoever applies `a` leaves another word to its readers than the one that they were planned with.
+_WRITES = """
+resource "terraform_data" "x" {
+  provisioner "local-exec" {
+    command = "echo -n other > ${path.module}/../b/word.txt"
+  }
+}
+output "id" { value = terraform_data.x.id }
+"""
+_READS = """
+variable "id" { type = string }
+resource "terraform_data" "x" {
+  input = "${var.id} ${file("${path.module}/word.txt")}"
+}
+resource "terraform_data" "word" {
+  input = file("${path.module}/word.txt")
+}
+"""
+_FILLER = "".join(f'resource "terraform_data" "f{number}" {{}}\n' for number in range(100))  # makes several batches
+_OTHER = """
+variable "ledger" { type = string }
+module "a" {
+  source = "./a"
+}
+module "b" {
+  source = "./b"
+  id     = module.a.id
+}
+module "c" {
+  source = "./b"
+  id     = module.a.id
+}
+"""
+
+
+@dataclass(frozen=True)
+class Rounds(Ledger):
+    """A stack that takes two rounds. Its resources write only that they were made."""
+
+    code: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        return dict(self.code)
+
+    def tree(self, turn: str = "1") -> dict[str, str]:
+        del turn
+        stack = f'stack "{self.stack}" {{\n  engine = "auto"\n  labels = {{ of = "{self.stack}" }}\n{self.more}\n  variables {{\n    ledger = {json.dumps(str(self.file))}\n  }}\n}}\n'
+        return {f"code/{path}": text for path, text in self.files.items()} | {"code/stackly.hcl": stack}
+
+    def made(self) -> list[str]:
+        return self.file.read_text().split() if self.file.exists() else []
+
+    def _plain_plan(self, state: bytes, folder: Path, turn: str) -> str:
+        del turn
+        folder.mkdir()
+        terraform = Terraform(folder)
+        given = {"terraform.tfvars.json": json.dumps({"ledger": str(self.file)}), "terraform.tfstate": state.decode()}
+        terraform.write({**self.files, **given})
+        return planned(terraform)
+
+
+def rounds(job: Job, word: str, **code: str) -> Rounds:
+    files = {name.replace("__", "/"): text for name, text in code.items()}
+    return Rounds(job.platform.name(word), job.folder / "ledger", code=tuple(files.items()))
+
+
+def deferring(job: Job, word: str) -> Rounds:
+    return rounds(job, word, **{"main.tf": _DEFERRED, "a__main.tf": _ID, "b__main.tf": _COUNTED})
+
+
+async def asks(run: AsyncRun, number: int) -> None:
+    """Waits until people are asked for that plan of the run."""
+
+    async def look() -> bool:
+        now = (await run.refresh()).raw
+        assert not now.done, now
+        return now.status.name == "AWAITING_APPROVAL" and now.plan_number == number
+
+    await eventually(look, ENOUGH)
+
+
+async def settled(job: Job, ledger: Rounds, folder: Path) -> None:
+    """AssertionError unless plain Terraform has nothing to do on the state, and nobody holds the lock."""
+    assert "No changes." in await ledger.plain_plan(await job.state(ledger.stack), folder)
+    stack = (await job.owner.stacks.get(ledger.stack)).raw
+    assert stack.lock is None
+    assert stack.commit == stack.desired_commit
+
+
+async def test_what_is_deferred_is_planned_and_approved_again(job: Job, tmp_path: Path) -> None:
+    """Under a policy, which asks in both rounds; and the next run has nothing to do."""
+    ledger = deferring(job, "rounds")
+    asked = f'select {{\n    labels = {{ of = "{ledger.stack}" }}\n  }}\n  approval {{\n    self = true\n  }}\n'
+    await job.owner.policies.create(f'policy "{ledger.stack}" {{\n  {asked}}}\n')
+    run = await job.pushed(ledger)
+    await asks(run, 1)
+    assert {one.unit for one in (await run.plan).units if one.deferred} == {"module.b"}
+    await run.approve()
+    await asks(run, 2)
+    assert ledger.made() == ["a"]
+    assert [(one.unit, one.cause.name) for one in run.raw.left_units] == [("module.b", "DEFERRED")]
+    assert "partially_applied" in run.raw.status_times
+    assert (await job.owner.stacks.get(ledger.stack)).raw.lock is None
+    units = {one.unit for one in (await run.plan).units if one.run}
+    assert "module.b" in units
+    assert "module.a" not in units
+    await run.approve()
+    await job.applied(run)
+    assert sorted(ledger.made()) == ["a", "b0", "b1"]
+    assert not run.raw.left_units
+    await settled(job, ledger, tmp_path / "plain")
+    events = [event.type async for event in job.owner.events.list() if event.subject == run.raw.name]
+    assert events.count("run.partially_applied") == 1
+    again = await job.run_of(ledger.stack, await job.push({**ledger.tree(), "code/README.md": "read me"}))
+    assert (await job.ended(again)).status.name == "PLANNED_AND_FINISHED"
+
+
+@pytest.mark.parametrize("part", ["orchestrate", "serve"])
+async def test_killed_between_two_rounds(job: Job, part: str, tmp_path: Path) -> None:
+    ledger = deferring(job, "between")
+    run = await job.pushed(ledger)
+    await asks(run, 1)
+    if part == "orchestrate":  # it dies before it can hand out what is left
+        dead, _ = job.platform.kill(part)
+        await job.platform.again(part, dead)
+    await run.approve()
+    if part == "serve":
+        await eventually(lambda: _applying(run), ENOUGH)
+        dead, _ = job.platform.kill(part)
+        await job.platform.again(part, dead)
+    await asks(run, 2)
+    await run.approve()
+    await job.applied(run)
+    assert sorted(ledger.made()) == ["a", "b0", "b1"]
+    await settled(job, ledger, tmp_path / "plain")
+
+
+async def _applying(run: AsyncRun) -> bool:
+    return "applying" in (await run.refresh()).raw.status_times
+
+
+async def test_what_would_do_other_than_was_approved_is_asked_for(job: Job, tmp_path: Path) -> None:
+    code = {"main.tf": _OTHER, "a__main.tf": _WRITES, "b__main.tf": _READS + _FILLER, "b__word.txt": "planned"}
+    ledger = rounds(job, "other", **code)
+    run = await job.pushed(ledger)
+    await asks(run, 1)
+    await run.approve()
+    await asks(run, 2)
+    left = {one.unit: one.cause.name for one in run.raw.left_units}
+    assert left == {"module.b": "NOT_COVERED", "module.c": "NOT_COVERED"}
+    assert "module.b.terraform_data.word" in run.raw.left_units[0].detail
+    await asyncio.to_thread(ledger.file.touch)
+    await run.approve()
+    await job.applied(run)
+    await settled(job, ledger, tmp_path / "plain")
