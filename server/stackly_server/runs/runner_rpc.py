@@ -189,7 +189,7 @@ class RunnerServicer:
 
     async def StartApply(self, request: runner.StartApplyRequest, call: Subject) -> runner.StartApplyResponse:
         await self._batches.start_apply(call, UUID(request.start_token), request.units)
-        return runner.StartApplyResponse(helpers=await self._help.helpers(call))
+        return runner.StartApplyResponse(helpers=await self._help.helpers(call) if request.units else 0)
 
     async def OfferBatch(
         self, requests: AsyncIterator[runner.OfferBatchRequest], call: Subject

@@ -36,6 +36,7 @@ RECORDS, RECORDS_BYTES = 1000, 3 * MIB  # of one call
 
 UNIT_PROCESSES = max(2, min(4, os.cpu_count() or 2))  # Terraforms at a time of one run that is cut into units
 
+HELP_AFTER = 0.7  # seconds without room on this machine after which a batch is offered to another worker
 CLAIM_PATIENCE = 10.0  # seconds another worker has to take an offered batch
 WATCH_PATIENCE = 20.0  # seconds to wait at the control plane for news of offered batches
 WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output

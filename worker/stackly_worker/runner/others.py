@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stackly_engine import deltas, slices
+from stackly_engine.cutting import REMOVED
 from stackly_engine.driving.ports import Job, Outcome, Planned
 from stackly_worker.runner import limits, units_share
 from stackly_worker.runner.events import Events, TerraformError
@@ -21,7 +22,7 @@ from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
-_LOST = TerraformError("The worker that had these modules was lost before it said how they came out.")
+_LOST = "The worker that had these modules was lost before it said how they came out."
 
 
 @dataclass
@@ -41,23 +42,36 @@ class Helpers:
     def would(self, job: Job) -> bool:
         """Whether one of them could take it now: what it writes must be whole slices, which nobody else writes."""
         own = all(deltas.unit_of_top(top) != slices.ROOT for top in job.share.tops)
-        return self.out < self.count and own and not job.share.outputs
+        return self.out < self.count and own and not job.share.outputs and REMOVED not in job.units
 
     async def apply(self, planned: Planned, parallelism: int) -> "tuple[Outcome, Events, int] | None":
         """What came of it: outcome, what Terraform said, exit code. None: nobody took it; then it is done here."""
         self.out += 1
         try:
-            return await self._apply(planned, parallelism)
-        except (NotTakenError, PlaneRefusedError, BundleError):
-            return None  # nobody has it: what went wrong is met again here, where it is told
-        except LeaseLostError:
-            self.session.standing.lost = True
-            return Outcome(good=False, output="the lease was lost", state=None), Events(), 1
+            return await self._apply(f"h{next(self._names)}", planned, parallelism)
         finally:
             self.out -= 1
 
-    async def _apply(self, planned: Planned, parallelism: int) -> "tuple[Outcome, Events, int] | None":
-        name, clock = f"h{next(self._names)}", self.session.clock
+    async def _apply(self, name: str, planned: Planned, parallelism: int) -> "tuple[Outcome, Events, int] | None":
+        try:
+            if not await self._offered(name, planned, parallelism):
+                return None
+        except (NotTakenError, PlaneRefusedError):
+            return None  # nobody has it: what went wrong is met again here, where it is told
+        except LeaseLostError:
+            return self._gone()
+        try:  # from here on somebody may have it: unless it is taken back, it is never begun here
+            return await self._came_out(name)
+        except (PlaneRefusedError, BundleError) as error:
+            return _unknown(f"It is not known how these modules came out on another worker: {error}")
+        except LeaseLostError:
+            return self._gone()
+
+    def _gone(self) -> "tuple[Outcome, Events, int]":
+        self.session.standing.lost = True
+        return Outcome(good=False, output="the lease was lost", state=None), Events(), 1
+
+    async def _offered(self, name: str, planned: Planned, parallelism: int) -> bool:
         serial = await self.whole.opened()
         job = planned.job
         order = Order(
@@ -67,15 +81,14 @@ class Helpers:
         )  # fmt: skip
         data = await asyncio.to_thread(order.pack)
         parts = sorted({deltas.unit_of_top(top) for top in job.share.tops})
-        if not await insist(lambda: self.plane.offer_batch(name, parts, data), clock):
-            return None
+        return await insist(lambda: self.plane.offer_batch(name, parts, data), self.session.clock)
+
+    async def _came_out(self, name: str) -> "tuple[Outcome, Events, int] | None":
+        """None: it was taken back."""
         if not await self._ended(name):
             return None
-        found = await insist(lambda: self.plane.get_result(name), clock)
-        if not found:
-            said = Events(errors=[_LOST], errors_total=1)
-            return Outcome(good=False, output=_LOST.summary, state=None), said, 1
-        return await self._taken(Result.unpack(found))
+        found = await insist(lambda: self.plane.get_result(name), self.session.clock)
+        return await self._taken(Result.unpack(found)) if found else _unknown(_LOST)
 
     async def _ended(self, name: str) -> bool:
         """Wait for its end; False when nobody had taken it in time, and nobody will."""
@@ -106,3 +119,7 @@ class Helpers:
         )  # fmt: skip
         document = None if result.state is None else await asyncio.to_thread(slices.parse, result.state)
         return Outcome(good=result.good, output=f"exit code {result.code}", state=document), said, result.code
+
+
+def _unknown(words: str) -> tuple[Outcome, Events, int]:
+    return Outcome(good=False, output=words, state=None), Events(errors=[TerraformError(words)], errors_total=1), 1

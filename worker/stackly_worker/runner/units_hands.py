@@ -207,8 +207,7 @@ class UnitsHands:
         if planned.place is not None and not await applies.covered(planned):  # one from the bundle has no place yet
             return Outcome(good=False, output=_NOT_COVERED, state=None)
         desk.session.progress.begin(job.units)
-        busy = self._room is not None and self._room.locked()
-        if self.helpers is not None and busy and self.helpers.would(job):
+        if self.helpers is not None and self.helpers.would(job) and await self._crowded():
             with self._share(width) as share:
                 done = await self.helpers.apply(planned, share)
             if done is not None:
@@ -216,6 +215,17 @@ class UnitsHands:
                 return outcome
         async with self._here():
             return await self._apply_here(planned, width)
+
+    async def _crowded(self) -> bool:
+        """Whether no room comes free here for a while: what takes less is not worth another worker's time to begin."""
+        if self._room is None:
+            return False
+        try:
+            await asyncio.wait_for(self._room.acquire(), limits.HELP_AFTER)
+        except TimeoutError:
+            return True
+        self._room.release()
+        return False
 
     def _here(self) -> AbstractAsyncContextManager[object]:
         """Room for a Terraform on this machine; without other workers the engine itself starts no more than fit."""
