@@ -19,6 +19,7 @@ from stackly_worker.runner import (
     limits,
     orders,
     plugin_cache,
+    report,
     resolving,
     terraform,
     units,
@@ -31,10 +32,10 @@ from stackly_worker.runner import (
     worktree,
 )
 from stackly_worker.runner.artifact import ArtifactRefusedError
+from stackly_worker.runner.batch_spec import BatchSpec
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
-from stackly_worker.runner.options import EngineOptions
 from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
@@ -58,7 +59,6 @@ from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import ReadState, StateVersion
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
-from stackly_worker.runner.units_whole import WholeState
 
 STARTED = "apply-started"
 PLAN = "plan.bin"
@@ -68,34 +68,6 @@ _TOLD = (
     worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,
     moves.UnknownAddress, ArtifactRefusedError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class BatchSpec:
-    """What one batch is to do. `plan_key` names one plan of one run (`run-42/1/b1`); plan and apply share it.
-
-    `root` is the root module's folder in the tree, "." for the tree itself. `secrets` are texts that must never leave
-    (sensitive variables, credentials); `environment` is the declared set, nothing else is inherited but PATH and LANG.
-    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy, refresh_only or audit.
-    """
-
-    plan_key: str
-    root: str
-    source_digest: str
-    hash_key: bytes
-    mode: str = "apply"
-    replace: tuple[str, ...] = ()
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    parallelism: int = 10
-    grace: float = limits.STOP_GRACE
-    renew_every: float = 5.0
-    units: bool = False  # cut the root into units, if it can be
-    keeps: bool = False  # a plan that has nothing to do is as good as an apply
-    artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
-    options: EngineOptions = field(default_factory=EngineOptions)  # of a root that is cut
-    costs: tuple[tuple[int, float], ...] = ()  # resources and seconds of batches of units of earlier runs
 
 
 @dataclass
@@ -143,7 +115,7 @@ class Batch:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with self._session(applies=applies) as session, AsyncExitStack() as held:
             outcome = await self._ended(partial(self._in_place, phase, held), session)
-            if words := _last_words(outcome):
+            if words := report.last_words(outcome):
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
@@ -319,32 +291,13 @@ class Batch:
         return self._applied(session, rc, version)
 
     async def _help(self, session: Session, order: orders.Order) -> Outcome:
-        """Apply one batch that another runner planned and offered."""
-        if self.others is None:
-            raise PlaneRefusedError("this runner cannot help another one")
+        """Apply one batch that another runner planned and offered; its order has what it needs of the state."""
+        self.plane.waits()
         session.redactor.add(order.secrets)
-        self.plane.waits()  # no state is asked for: the order has what it needs of it
-        given = order.planned.job.state
-        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=given)
-        self.place.state.unlink(missing_ok=True)
-        desk = self._desk(session, environment)
-        whole = await helping.begin(desk, order)
-        self.place.require_room()
-        granted = await self._started(session, order.planned.job.units)
-        desk = replace(desk, environment={**environment, **granted.environment})
-        result, outcome = await helping.carry_out(desk, order, whole)
-        data, others = result.pack(), self.others
-        if not session.lost:
-            await insist(lambda: others.submit_result(data), self.clock)
-        return outcome
-
-    def _helpers(
-        self, reading: units.Reading, whole: WholeState, bundle: PlanBundle, count: int, desk: Desk
-    ) -> Helpers | None:  # fmt: skip
-        """Other workers, unless code of the root can tell where on a machine it lies."""
-        if self.others is None or not count or reading.source.sees_its_place:
-            return None
-        return Helpers(self.others, count, desk.session, whole, bundle.lock or b"", tuple(bundle.secrets), desk.titles)
+        job = order.planned.job
+        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=job.state)
+        started = partial(self._started, session, job.units)
+        return await helping.apply(self._desk(session, environment), order, self.others, started)
 
     async def _apply_units(self, session: Session, environment: Mapping[str, str], bundle: PlanBundle) -> Outcome:
         desk, planned = self._desk(session, environment), units_bundle.ChainBundle.unpack(bundle.plan)
@@ -362,7 +315,8 @@ class Batch:
         whole = await carrying.begin()
         self.place.require_room()
         granted = await self._started(session, carrying.units)
-        helpers = self._helpers(reading, whole, bundle, granted.helpers, carrying.desk)
+        there = not reading.source.sees_its_place  # code that can tell where on a machine it lies has only this one
+        helpers = Helpers.of(self.others if there else None, granted.helpers, carrying.desk, whole, bundle)
         return await carrying.run(whole, granted.environment, helpers)
 
     def _desk(self, session: Session, environment: Mapping[str, str]) -> Desk:
@@ -545,11 +499,3 @@ class Batch:
 def _beside(session: Session, renew_every: float) -> tuple[Coroutine[Any, Any, None], ...]:
     """What goes on while a phase does."""
     return session.log.run(), session.renewing(renew_every), session.progress.run()
-
-
-def _last_words(outcome: Outcome) -> str:
-    words = [f"\n{outcome.reason}"] if outcome.reason else []
-    if outcome.suspects:
-        words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
-        words += [f"  {address} ({action})" for address, action in sorted(outcome.suspects.items())]
-    return "\n".join(words)

@@ -1,7 +1,7 @@
 """The runner that helps another: applies one batch that was offered to its worker, and hands its slices and its result in."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from stackly_worker.runner import limits, units_share
 from stackly_worker.runner.logspool import LogSpool
 from stackly_worker.runner.orders import Order, Result
 from stackly_worker.runner.place import write_atomically
-from stackly_worker.runner.ports import Outcome
+from stackly_worker.runner.ports import Grant, OthersPlane, Outcome, PlaneRefusedError
+from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion
 from stackly_worker.runner.units_folder import OUTLINED, UNITS, WHOLE
 from stackly_worker.runner.units_hands import Desk, UnitsHands
@@ -51,6 +52,25 @@ class Alone:
 
     async def learn(self, records: Mapping[str, Record], exports: Recorded) -> None:
         raise RuntimeError(f"a batch that helps keeps no records: {sorted(records)}, {len(exports)}")
+
+
+async def apply(
+    desk: Desk, order: Order, others: OthersPlane | None, started: Callable[[], Awaitable[Grant]]
+) -> Outcome:  # fmt: skip
+    """In a prepared place: `started` makes the beginning known; what came out is handed in when this returns."""
+    if others is None:
+        raise PlaneRefusedError("this runner cannot help another one")
+    session = desk.session
+    desk.place.state.unlink(missing_ok=True)  # what `init` needed of it is no state
+    whole = await begin(desk, order)
+    desk.place.require_room()
+    granted = await started()
+    desk = replace(desk, environment={**desk.environment, **granted.environment})
+    result, outcome = await carry_out(desk, order, whole)
+    data = result.pack()
+    if not session.lost:
+        await insist(lambda: others.submit_result(data), session.clock)
+    return outcome
 
 
 async def begin(desk: Desk, order: Order) -> WholeState:

@@ -20,7 +20,8 @@ from stackly_engine import exact
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
 from stackly_worker.runner import report, requirement, salvage, terraform
-from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.batch_spec import BatchSpec
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import write_new

@@ -16,10 +16,12 @@ from stackly_worker.runner.ports import (
     LeaseLostError,
     Offered,
     OthersPlane,
+    PlanBundle,
     PlaneRefusedError,
 )
 from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
+from stackly_worker.runner.units_hands import Desk
 from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
 _LOST = "The worker that had these modules was lost before it said how they came out."
@@ -38,6 +40,15 @@ class Helpers:
     titles: Mapping[str, str]
     out: int = 0
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    def of(
+        cls, plane: OthersPlane | None, count: int, desk: Desk, whole: WholeState, bundle: PlanBundle
+    ) -> "Helpers | None":  # fmt: skip
+        """None when there are none."""
+        if plane is None or not count:
+            return None
+        return cls(plane, count, desk.session, whole, bundle.lock or b"", tuple(bundle.secrets), desk.titles)
 
     def would(self, job: Job) -> bool:
         """Whether one of them could take it now: what it writes must be whole slices, which nobody else writes."""
