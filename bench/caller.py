@@ -113,9 +113,15 @@ class Caller:
                 raise TimeoutError(f"{name} is {status} after {seconds:.0f} seconds")
 
     def steps(self, run: str) -> list[runs_pb2.RunStep]:
-        """Plan and apply of each batch."""
-        request = runs_service_pb2.ListRunStepsRequest(parent=run)
-        return list(self.runs.ListRunSteps(request, metadata=self.signed, timeout=_SECONDS).run_steps)
+        """All steps: tasks of workers, and what was planned and applied in them."""
+        found: list[runs_pb2.RunStep] = []
+        request = runs_service_pb2.ListRunStepsRequest(parent=run, page_size=200)
+        while True:
+            answer = self.runs.ListRunSteps(request, metadata=self.signed, timeout=_SECONDS)
+            found += answer.run_steps
+            if not answer.next_page_token:
+                return found
+            request.page_token = answer.next_page_token
 
     def state(self, stack_state: str) -> bytes:
         """The newest Terraform state document."""

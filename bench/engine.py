@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import engine_heavy, engine_platform
-from bench.engine_overhead import overhead
+from bench.engine_growth import growth
+from bench.engine_report import REPORT
 from bench.engine_roots import Root, Shape
 from bench.engine_scenes import Scenes
 from bench.figures import machine, say
@@ -31,6 +32,11 @@ class Sizes:
         """What is asked of a root of 500x20 says nothing about others."""
         return times if self.large == (500, 20) else None
 
+    @property
+    def never_slower(self) -> float | None:
+        """Asked of 100x5; a root of a few modules is made in less than Python takes to start."""
+        return 1.0 if self.matrix == (100, 5) else None
+
     @classmethod
     def quick(cls) -> "Sizes":
         return cls((24, 5), (100, 5), (10, 50, 100), 10, 1.0, 2, 1)
@@ -46,10 +52,11 @@ def matrix(sizes: Sizes, scratch: Path) -> None:
         root = Root(shape, *sizes.matrix)
         say(f"{root} of {root.provider.name}")
         scenes = Scenes(root, scratch / str(shape))
-        scenes.from_nothing(sizes.few, 1).tell("from nothing, one worker", least=1.0)
-        scenes.from_nothing(sizes.few, 2).tell("from nothing, two workers", least=1.0)
-        scenes.unchanged(sizes.rounds).tell("nothing changed, cached")
-        scenes.unchanged_cold(sizes.rounds).tell("nothing changed, read anew")
+        scenes.from_nothing(sizes.few, 1).tell("from nothing, one worker", least=sizes.never_slower)
+        scenes.from_nothing(sizes.few, 2).tell("from nothing, two workers", least=sizes.never_slower)
+        nothing = scenes.unchanged(sizes.rounds)
+        nothing.tell("nothing changed, cached")
+        scenes.unchanged_cold(sizes.rounds, nothing).tell("nothing changed, read anew")
         scenes.changed(sizes.rounds, root.leaf).tell("one leaf changed")
         scenes.changed(sizes.rounds, 0).tell("first module changed, outputs equal")
         scenes.check()
@@ -62,44 +69,31 @@ def large(sizes: Sizes, scratch: Path) -> None:
     say(f"{root} of {root.provider.name}")
     scenes = Scenes(root, scratch / "large")
     say(f"  made by the engine, from nothing, in {scenes.made().wall:.1f} s")
-    scenes.unchanged(sizes.few).tell("nothing changed, cached", least=sizes.goal(200.0))
-    scenes.unchanged_cold(sizes.few).tell("nothing changed, read anew", least=sizes.goal(30.0))
+    nothing = scenes.unchanged(sizes.few)
+    nothing.tell("nothing changed, cached", least=sizes.goal(200.0))
+    scenes.unchanged_cold(sizes.few, nothing).tell("nothing changed, read anew", least=sizes.goal(30.0))
     scenes.changed(sizes.few, root.leaf).tell("one leaf changed", least=sizes.goal(100.0))
-    scenes.changed(sizes.few, 0).tell("first module changed, outputs equal")
+    scenes.changed(1, 0).tell("first module changed, outputs equal")
     scenes.check()
-
-
-def growth(sizes: Sizes, scratch: Path) -> None:
-    """What one leaf costs as the root grows."""
-    say("one leaf changed, fan-out, 5 resources a module: how the cost grows")
-    for modules in sizes.growth:
-        root = Root(Shape.FAN_OUT, modules, 5)
-        began = time.monotonic()
-        scenes = Scenes(root, scratch / f"growth-{modules}")
-        scenes.made()
-        say(f"  ({modules} modules were made in {time.monotonic() - began:.0f} s)")
-        scenes.changed(sizes.few, root.leaf).tell(f"{modules} modules")
 
 
 def platform(sizes: Sizes, scratch: Path) -> None:
     """Runs of the platform from end to end, at both sizes."""
-    for number, (modules, resources) in enumerate((sizes.matrix, sizes.large)):
-        if number and sizes.large == sizes.matrix:
-            return
-        say()
+    for number, (modules, resources) in enumerate(dict.fromkeys((sizes.matrix, sizes.large))):
+        if number:
+            say()
         place = scratch / f"platform-{number}"
-        goal = sizes.goal if number else lambda _: None
+        goal = sizes.goal if (modules, resources) == sizes.large else lambda _: None
         engine_platform.measure(modules, resources, sizes.few, goal, place)
 
 
 MEASUREMENTS: Mapping[str, Callable[[Sizes, Path], None]] = {
     "matrix": matrix,
     "large": large,
-    "growth": growth,
-    "overhead": lambda sizes, scratch: overhead(sizes.growth, sizes.rounds, scratch),
+    "growth": lambda sizes, scratch: growth(sizes.growth, sizes.rounds, scratch),
     "heavy": lambda sizes, scratch: engine_heavy.test_provider(sizes.heavy, sizes.start, sizes.few, scratch),
     "platform": platform,
-    "aws": lambda sizes, scratch: engine_heavy.aws(sizes.heavy, sizes.few, scratch),
+    "aws": lambda sizes, scratch: engine_heavy.aws(sizes.heavy, 1, scratch),
 }
 
 
@@ -109,14 +103,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="small roots, few turns: some three minutes")
     parser.add_argument("--size", metavar="MxR", type=_size, help="modules and resources of the matrix and of `large`")
     parser.add_argument("--growth", metavar="M", type=int, nargs="+", help="modules in the growth table")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write every figure there, too")
     parser.add_argument("--rounds", metavar="N", type=int, help="turns of each scene")
     options = parser.parse_args(arguments)
     sizes = _sizes(options)
-    say(machine())
+    REPORT.machine = machine()
+    say(REPORT.machine)
     for name in options.name or list(MEASUREMENTS):
         say()
+        REPORT.part = name
         with tempfile.TemporaryDirectory(prefix="stackly-bench-") as scratch:
+            began = time.monotonic()
             MEASUREMENTS[name](sizes, Path(scratch))
+            say(f"  ({name}: {time.monotonic() - began:.0f} s)")
+    REPORT.close(options.json)
     return 0
 
 

@@ -10,6 +10,7 @@ from bench.caller import ACCOUNT, Caller, signed_in
 from bench.engine_platform_code import Code
 from bench.engine_platform_meter import Cost, Meter
 from bench.engine_platform_phases import Phases
+from bench.engine_report import REPORT, Row, told
 from bench.engine_sides import LEFT, Spent, Terraform, Watched, environment
 from bench.figures import median, say
 from bench.installed import Installed, free_base, started
@@ -36,6 +37,7 @@ class Ran:
 class Scene:
     """Turns of whole-root Terraform and of runs, of the same change; `goal` is the least ratio that is asked for."""
 
+    size: str
     title: str
     goal: float | None = None
     alone: list[Spent] = field(default_factory=list)
@@ -46,19 +48,28 @@ class Scene:
         turns = list(zip(self.alone, self.runs, strict=True))
         wall = median([one.wall / run.wall for one, run in turns])
         cpu = median([one.cpu / run.cost.all for one, run in turns])
-        goal = "" if self.goal is None else f"   goal ≥ {self.goal:.3g}x: {'met' if wall >= self.goal else 'MISSED'}"
+        goal, met = ("", None) if self.goal is None else (f"≥ {self.goal:.3g}x", wall >= self.goal)
         theirs, ours = median([one.wall for one in self.alone]), median([one.wall for one in self.runs])
         say(
             f"  {self.title:<44} Terraform {theirs:8.3f} s   platform {ours:8.3f} s   {wall:7.2f}x   "
             f"(processor {median([one.cpu for one in self.alone]):.2f} / "
-            f"{median([one.cost.all for one in self.runs]):.2f} s: {cpu:.2f}x){goal}"
+            f"{median([one.cost.all for one in self.runs]):.2f} s: {cpu:.2f}x){told(goal, met=met)}"
         )
+        REPORT.rows.append(Row(REPORT.part, f"{self.size}: {self.title}", wall, "x", goal, met, theirs, ours, cpu))
         shown = sorted(self.runs, key=lambda run: run.wall)[len(self.runs) // 2]
         say(f"      {shown.phases}")
         say(f"      {shown.cost}")
-        runner, api = (max(pick(run.cost) for run in self.runs) for pick in (_runner_peak, _api_peak))
-        kept = "met" if max(runner, api) <= _MEMORY else "MISSED"
-        say(f"      largest so far: runner {runner:.0f} MiB, API {api:.0f} MiB   goal ≤ {_MEMORY:.0f} MiB: {kept}")
+        say(f"      largest so far: runner {self.runner:.0f} MiB, API {self.api:.0f} MiB")
+
+    @property
+    def runner(self) -> float:
+        """MiB of the largest runner."""
+        return max(run.cost.runner_peak for run in self.runs)
+
+    @property
+    def api(self) -> float:
+        """MiB of the API, at most."""
+        return max(run.cost.api_peak for run in self.runs)
 
 
 @dataclass
@@ -120,10 +131,17 @@ def measure(modules: int, resources: int, rounds: int, goal: Callable[[float], f
     path = f"{watched.program.parent}:{environment(scratch, {})['PATH']}"
     with started(scratch / "home", free_base(), path) as installed, signed_in(installed) as caller:
         stage = _stage(installed, caller, watched, Code(modules, resources), scratch)
-        say(f"the platform, fan-out {modules}x{resources} of terraform_data, engine = auto")
-        _from_nothing(stage).tell()
+        say(f"the platform, fan-out {stage.code} of terraform_data, engine = auto")
+        scenes = [_from_nothing(stage)]
+        scenes[0].tell()
         for scene in _changes(stage, rounds, goal):
             scene.tell()
+            scenes.append(scene)
+        for title, most in (("runner", max(one.runner for one in scenes)), ("API", max(one.api for one in scenes))):
+            words = REPORT.add(
+                f"{stage.code}: memory of the {title}", most, "MiB", goal=f"≤ {_MEMORY:.0f}", met=most <= _MEMORY
+            )
+            say(f"  memory of the {title}, resident, at most {most:.0f} MiB{words}")
         stage.check()
 
 
@@ -139,7 +157,7 @@ def _stage(installed: Installed, caller: Caller, watched: Watched, code: Code, s
 
 
 def _from_nothing(stage: Stage) -> Scene:
-    scene = Scene("from nothing, push → applied")
+    scene = Scene(str(stage.code), "from nothing, push → applied")
     scene.runs.append(stage.pushed(_APPLIED))
     scene.alone.append(stage.alone.apply())
     return scene
@@ -147,8 +165,9 @@ def _from_nothing(stage: Stage) -> Scene:
 
 def _changes(stage: Stage, rounds: int, goal: Callable[[float], float | None]) -> list[Scene]:
     """In turns; who is first changes with each."""
-    nothing = Scene("nothing changed, CreateRun → finished"), Scene("nothing changed, push → planned")
-    leaf = Scene("one leaf, push → applied", goal(40.0)), Scene("one leaf, CreateRun → applied", goal(40.0))
+    size, least = str(stage.code), goal(40.0)
+    nothing = Scene(size, "nothing changed, CreateRun → finished"), Scene(size, "nothing changed, push → planned")
+    leaf = Scene(size, "one leaf, push → applied", least), Scene(size, "one leaf, CreateRun → applied", least)
     for turn in range(rounds):
         _turn(nothing, turn, stage.alone.plan, lambda: stage.created(_NOTHING), lambda: _comment(stage))
         stage.move(leaf=True)
@@ -184,11 +203,3 @@ def _word(turn: int) -> Mapping[str, str]:
 def _comment(stage: Stage) -> Ran:
     stage.move(leaf=False)
     return stage.pushed(_NOTHING)
-
-
-def _runner_peak(cost: Cost) -> float:
-    return cost.runner_peak
-
-
-def _api_peak(cost: Cost) -> float:
-    return cost.api_peak

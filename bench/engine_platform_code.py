@@ -50,6 +50,9 @@ class Code:
     edition: int = 1
     writings: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.modules}x{self.resources}"
+
     def write(self, folder: Path) -> None:
         """All of it; each writing differs from the one before by a comment at least."""
         calls = [_WORD % {"comment": f"writing {self.writings}"}]

@@ -38,7 +38,7 @@ class Phases:
         """`began` and Terraform's moments are seconds of the epoch, as the platform's own times on the same machine."""
         named = {name: _seconds(at) - began for name, at in run.status_times.items()}
         found = {_SHOWN[name]: at for name, at in named.items() if name in _SHOWN}
-        for step in steps:
+        for step in (one for one in steps if not one.unit):  # those of units lie within the task's
             word = "plan" if step.kind == runs_pb2.RUN_STEP_KIND_PLAN else "apply"
             found[f"{word} claimed"] = _seconds(step.started_at) - began
             found |= _of_terraform(word, _during(commands, step), began)

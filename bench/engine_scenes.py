@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.engine_report import REPORT, Row, told
 from bench.engine_roots import Root
 from bench.engine_sides import Pair, Spent
 from bench.figures import median, say
@@ -13,6 +14,7 @@ from bench.figures import median, say
 class Figures:
     """What both sides took, by turn."""
 
+    of: str = ""  # the root
     terraform: list[Spent] = field(default_factory=list)
     engine: list[Spent] = field(default_factory=list)
 
@@ -28,17 +30,19 @@ class Figures:
 
     def tell(self, title: str, *, least: float | None = None) -> None:
         """One line; `least` is the ratio that is asked for."""
-        goal = "" if least is None else f"   goal ≥ {least:.3g}x: {'met' if self.ratio >= least else 'MISSED'}"
+        goal, met = ("", None) if least is None else (f"≥ {least:.3g}x", self.ratio >= least)
         theirs, ours = median([one.wall for one in self.terraform]), median([one.wall for one in self.engine])
+        row = Row(REPORT.part, f"{self.of} {title}".strip(), self.ratio, "x", goal, met, theirs, ours, self.cpu_ratio)
+        REPORT.rows.append(row)
         say(
             f"  {title:<40} Terraform {theirs:8.3f} s   engine {ours:8.3f} s   {self.ratio:7.2f}x   "
-            f"(processor {self.cpu_ratio:.2f}x){goal}"
+            f"(processor {self.cpu_ratio:.2f}x){told(goal, met=met)}"
         )
 
 
-def in_turns(rounds: int, terraform: Callable[[], Spent], engine: Callable[[], Spent]) -> Figures:
+def in_turns(of: str, rounds: int, terraform: Callable[[], Spent], engine: Callable[[], Spent]) -> Figures:
     """So many turns; who is first changes with each."""
-    found = Figures()
+    found = Figures(of)
     for turn in range(rounds):
         sides = [(found.terraform, terraform), (found.engine, engine)]
         for found_by, measured in sides if turn % 2 == 0 else reversed(sides):
@@ -71,8 +75,8 @@ class Scenes:
         self.pair.share()
         return took
 
-    def from_nothing(self, rounds: int, workers: int = 2) -> Figures:
-        """Plan and apply of everything; both begin without a state."""
+    def from_nothing(self, rounds: int, workers: int = 2, parallelism: int = 0) -> Figures:
+        """Plan and apply of everything; both begin without a state. With `parallelism` each worker has as much as Terraform."""
 
         def terraform() -> Spent:
             self.pair.terraform.forget()
@@ -80,30 +84,33 @@ class Scenes:
 
         def engine() -> Spent:
             self.pair.engine.forget()
-            return self.pair.engine.apply(workers)
+            return self.pair.engine.apply(workers, parallelism)
 
-        return in_turns(rounds, terraform, engine)
+        return in_turns(str(self.root), rounds, terraform, engine)
 
     def unchanged(self, rounds: int) -> Figures:
         """Plan of what was planned before, to the byte."""
         self.pair.engine.plan()
-        return in_turns(rounds, self.pair.terraform.plan, self.pair.engine.plan)
+        return in_turns(str(self.root), rounds, self.pair.terraform.plan, self.pair.engine.plan)
 
-    def unchanged_cold(self, rounds: int) -> Figures:
-        """Plan after a comment was changed: everything is read anew, nothing has to be done."""
+    def unchanged_cold(self, rounds: int, beside: Figures) -> Figures:
+        """Plan after a comment was changed: everything is read anew, nothing has to be done.
+
+        Terraform does in both what it does `beside`: it is not asked a second time.
+        """
 
         def engine() -> Spent:
             self.write()
             return self.pair.engine.plan()
 
-        return in_turns(rounds, self.pair.terraform.plan, engine)
+        return Figures(str(self.root), beside.terraform[:rounds], [engine() for _ in range(rounds)])
 
     def changed(self, rounds: int, *modules: int) -> Figures:
         """Plan and apply after these modules were changed; what others read of them stays as it is."""
-        found = Figures()
+        found = Figures(str(self.root))
         for _ in range(rounds):
             self.write(*modules)
-            one = in_turns(1, self.pair.terraform.apply, self.pair.engine.apply)
+            one = in_turns("", 1, self.pair.terraform.apply, self.pair.engine.apply)
             found.terraform += one.terraform
             found.engine += one.engine
         return found

@@ -12,6 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECONDS = 3600.0  # the longest that one command may take
+# the command in a Python that writes down each process that it starts
+_HEARING = """
+import runpy, sys
+ledger = sys.argv.pop(1)
+def hear(event, arguments):
+    if event in {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.exec", "os.system"}:
+        with open(ledger, "a") as file:
+            file.write(f"{event} {arguments[:1]}\\n")
+sys.addaudithook(hear)
+runpy.run_module("stackly_engine", run_name="__main__", alter_sys=True)
+"""
 LEFT = ("terraform.tfstate", "terraform.tfstate.backup", ".stackly")
 
 
@@ -77,6 +88,7 @@ class Engine:
     env: Mapping[str, str]
     tool: Path | None = None
     said: list[str] = field(default_factory=list)
+    heard: Path | None = None
 
     def init(self) -> None:
         """What the first run of a root does once: `terraform init`."""
@@ -90,12 +102,23 @@ class Engine:
     def plan(self) -> Spent:
         return self._run("plan")
 
-    def apply(self, workers: int = 2) -> Spent:
-        return self._run("apply", "--yes", f"--workers={workers}")
+    def apply(self, workers: int = 2, parallelism: int = 0) -> Spent:
+        """`parallelism` is that of each Terraform; 0: what one has by itself is shared by all that run side by side."""
+        more = (f"--parallelism={parallelism}",) if parallelism else ()
+        return self._run("apply", "--yes", f"--workers={workers}", *more)
+
+    def processes(self) -> list[str]:
+        """What was started since the last time this was asked; only with `heard`, a file in which it is written down."""
+        if self.heard is None or not self.heard.exists():
+            return []
+        begun = self.heard.read_text().splitlines()
+        self.heard.unlink()
+        return begun
 
     def _run(self, command: str, *options: str) -> Spent:
         named = (f"--tool={self.tool}",) if self.tool else ()
-        argv = (sys.executable, "-m", "stackly_engine", command, str(self.folder), *options, *named)
+        module = ("-m", "stackly_engine") if self.heard is None else ("-c", _HEARING, str(self.heard))
+        argv = (sys.executable, *module, command, str(self.folder), *options, *named)
         before = _now()
         self.said.append(run(argv, self.folder, self.env))
         return _since(before)

@@ -142,10 +142,13 @@ def compared(
     their units; those that explain a difference are told too, for only with them it comes to an end.
     """
     upstream, moved = facts.upstream, moved or {}
-    behind = {
-        unit: _at_and_above(upstream, unit) & set(moved.values()) for unit in {one.unit for one in whole.values()}
-    }
-    found = [_judged(one, address, standing, cut, deferred, bool(behind[one.unit])) for address, one in whole.items()]
+    above = {unit: _at_and_above(upstream, unit) for unit in {one.unit for one in whole.values()} & upstream.keys()}
+    impure = {unit for unit, parts in facts.parts.items() if parts.impure}
+    behind = {unit: units & set(moved.values()) for unit, units in above.items()}
+    found = []
+    for address, one in whole.items():
+        about = _Behind(bool(above.get(one.unit, set()) & impure), bool(behind.get(one.unit)))
+        found.append(_judged(one, address, standing, cut.get(address), deferred, about))
     found += [
         Audited(
             one.unit, address, Difference.OTHER, f"planned by itself it would {_words(one)}; the whole root would not"
@@ -163,32 +166,49 @@ def compared(
     return tuple(sorted(found, key=lambda one: (rank.index(one.difference), one.unit, one.address)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """What stands behind a unit, itself or above: something that is another each time, something of the world that moved."""
+
+    impure: bool
+    moved: bool
+
+
 def _judged(
     change: Change,
     address: str,
     standing: Standing,
-    cut: Mapping[str, Change],
+    mine: Change | None,
     deferred: Collection[str],
-    reads: bool,  # noqa: FBT001 - whether it reads something of the world that is another now
+    behind: _Behind,
 ) -> Audited:
+    """`mine` is what the unit's own plan does to the address."""
     unit, words = change.unit, _words(change)
     if unit not in standing.skipped and unit not in standing.waiting:
         said = standing.running.get(unit, ())
         of_the_state = bool(said) and all(reason.code in _OF_THE_STATE for reason in said)
-        return Audited(
-            unit, address, Difference.STATE if of_the_state else Difference.PENDING, "; ".join(map(str, said[:3]))
-        )
-    mine = cut.get(address)
-    if unit in deferred:
-        return Audited(unit, address, Difference.PENDING, "can only be planned after what it needs is applied")
+        about = Difference.STATE if of_the_state else Difference.PENDING
+        return Audited(unit, address, about, "; ".join(map(str, said[:3])))
+    if put_off := _put_off(unit, standing, mine, deferred, behind):
+        return Audited(unit, address, Difference.PENDING, put_off)
+    if behind.moved and mine is not None and mine.actions == change.actions:  # it may have moved between both plans too
+        return Audited(unit, address, Difference.WORLD, f"it would {words}: what it reads of the world is another")
     if mine != change:
         instead = f"it would {_words(mine)} otherwise" if mine is not None else "it would be left as it is"
         return Audited(unit, address, Difference.OTHER, f"the whole root would {words}; planned by itself {instead}")
-    if unit in standing.waiting:
-        return Audited(unit, address, Difference.PENDING, "something that it reads is about to change")
-    if reads:
-        return Audited(unit, address, Difference.WORLD, f"it would {words}: what it reads of the world is another")
     return Audited(unit, address, Difference.SAME, f"it would {words}, and be skipped")
+
+
+def _put_off(unit: str, standing: Standing, mine: Change | None, deferred: Collection[str], behind: _Behind) -> str:
+    """Why nothing can be said of a unit, or need be; "" when something must be."""
+    if unit in deferred:
+        return "can only be planned after what it needs is applied"
+    if behind.impure:
+        return "something that it reads is another each time"
+    if unit in standing.waiting and mine is not None:
+        # what it will do is shown and approved then; here it counts that it is not skipped
+        return "something that it reads is about to change"
+    return ""
 
 
 def _at_and_above(upstream: Mapping[str, Collection[str]], unit: str) -> set[str]:

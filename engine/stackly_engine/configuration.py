@@ -1,6 +1,6 @@
 """The tree of modules below a root: which directory each call runs, what it hands on, which providers it really uses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -146,9 +146,15 @@ class Configuration:
 
 
 def configure(
-    files_of: Mapping[str, Mapping[str, bytes]], modules_json: bytes, product: Product = Product.TERRAFORM
+    files_of: Mapping[str, Mapping[str, bytes]],
+    modules_json: bytes,
+    product: Product = Product.TERRAFORM,
+    read: Callable[[Mapping[str, bytes], Product], Module] = read_module,
 ) -> Configuration:
-    """The configuration of the root and modules that modules.json names; `files_of` by its directories, then by name."""
+    """The configuration of the root and modules that modules.json names; `files_of` by its directories, then by name.
+
+    `read` gives what `read_module` does: whoever remembers what it gave need not ask again.
+    """
     entries = {call.key: call for call in calls(modules_json)}
     entries.setdefault(ROOT, Call(ROOT, "", "", "."))
     parsed: dict[tuple[tuple[str, bytes], ...], Module] = {}
@@ -160,7 +166,7 @@ def configure(
             continue
         known = tuple(sorted(files.items()))
         if known not in parsed:
-            parsed[known] = read_module(files, product)
+            parsed[known] = read(files, product)
         modules[key] = parsed[known]
     root = modules.setdefault(ROOT, read_module({}, product))
     kept = {key: entries[key] for key in modules}

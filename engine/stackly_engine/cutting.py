@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stackly_engine import exact, mangling
-from stackly_engine.exports import Exports, attributes_of, outputs_of, prefix_of
+from stackly_engine.exports import Exports, attributes_of, outputs_of, part_of, prefix_of
 from stackly_engine.generating import Generated
 from stackly_engine.graph import Graph, Needs
 from stackly_engine.source import REAL, Kind, Node
@@ -189,7 +189,7 @@ class _Editor:
         """What the edited files need beside them; CutError when an export is missing."""
         made = Generated()
         for address, name in sorted(self.read, key=lambda place: (place[0], place[1] or "")):
-            export = upstream.get(address, {}).get(name)
+            export = part_of(upstream, (address, name))
             if export is None:
                 raise CutError(f"the value of {_written(address, name)} is not recorded")
             made.value(mangling.name(self.prefix, address, name), export)

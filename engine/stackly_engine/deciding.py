@@ -1,6 +1,6 @@
 """Whether one unit runs, and why: everything but the order."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -150,15 +150,3 @@ def _not_recorded(graph: Graph, unit: str, record: Record) -> Iterator[Reason]:
         for attribute in graph.exports.get(address, ()):
             if not record.holds((address, attribute)):
                 yield Reason(reasons.EXPORT, name_of((address, attribute)))
-
-
-def stale_feeders(facts: Facts, running: Collection[str], older_than: timedelta) -> dict[str, datetime]:
-    """Units that are not run but read by one that is, and when they were last read from the world, if that is long ago.
-
-    They are refreshed before (a plan that only refreshes); a unit that drifted meanwhile is then forced.
-    """
-    read = {
-        facts.graph.owner[address] for unit in running if unit in facts.parts for address, _ in facts.parts[unit].inputs
-    }
-    ages = {unit: facts.records[unit].read_at for unit in sorted(read - set(running)) if unit in facts.records}
-    return {unit: at for unit, at in ages.items() if facts.freshness.now - at >= older_than}

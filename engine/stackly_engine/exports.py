@@ -100,6 +100,23 @@ def planned(graph: Graph, units: Collection[str], plan_file: bytes, before: Expo
     }
 
 
+def part_of(exports: Exports, place: tuple[str, str | None]) -> Export | None:
+    """What is exported at a place (address, attribute), from the whole object too when only that is known; else None."""
+    address, name = place
+    named = exports.get(address, {})
+    if name in named or None not in named:
+        return named.get(name)
+    whole = named[None]
+    if name is None or types.kind(whole.type) != "object" or name not in whole.type[1]:
+        return None
+    value, sensitive, unknown = (
+        part.get(name) if isinstance(part, dict) else part for part in (whole.value, whole.sensitive, whole.unknown)
+    )
+    refined = tuple((path[1:], known) for path, known in whole.refined if path[:1] == (name,))
+    inner = tuple(path[1:] for path in whole.inner if path[:1] == (name,) and path[1:])
+    return Export(whole.type[1][name], value, sensitive or False, unknown or False, refined, inner)
+
+
 def hash_of(export: Export, key: bytes, place: tuple[str, str | None]) -> str:
     """HMAC-SHA256, hex, of an export at its place (address, attribute); one with unknown parts never equals a known one."""
     value = export.value if marks.some(export.unknown) else types.ordered(export.value, export.type)

@@ -65,12 +65,11 @@ def _below(key: str, name: str) -> str:
 def _outputs(node: Node, modules: Mapping[str, Module]) -> Iterator[Whole]:
     """References of the root to outputs, or by keys, that the called module does not have."""
     for address, reference, taken in node.targets:
-        keyed = reference.output is not None and len(reference.parts) == taken
-        if keyed and address.startswith("module.") and not _repeated(modules[ROOT].nodes[address]):
-            yield _at(modules[ROOT], node, reference.start, "invalid", f"{address} has no count or for_each")
         child = modules.get(reference.parts[1]) if reference.output is not None else None
         if child is not None and not child.whole and f"output.{reference.output}" not in child.nodes:
             yield _at(modules[ROOT], node, reference.start, "invalid", f"{address} has no output {reference.output}")
+        elif child is not None and len(reference.parts) == taken and not _repeated(modules[ROOT].nodes[address]):
+            yield _at(modules[ROOT], node, reference.start, "invalid", f"{address} has no count or for_each")
 
 
 def _repeated(call: Node) -> bool:

@@ -95,6 +95,25 @@ def test_what_runs_anyway_is_no_concern() -> None:
     assert judged(at, whole, {"a.x": change("a")}, deferred={"b", "c"})["b.x"] is Difference.PENDING
 
 
+def test_what_is_another_each_time_is_never_compared() -> None:
+    """Both plans were made at different times: so it may well come out otherwise."""
+    at = facts()
+    at = replace(at, parts={**at.parts, "a": replace(at.parts["a"], impure=("plantimestamp()",))})
+    whole = {f"{unit}.x": change(unit, "now") for unit in "bcd"}
+    cut = {f"{unit}.x": change(unit, "later") for unit in "bcd"}
+    assert judged(at, whole, cut) == {"b.x": Difference.PENDING, "c.x": Difference.PENDING, "d.x": Difference.OTHER}
+    assert judged(at, whole, {})["c.x"] is Difference.PENDING
+
+
+def test_a_world_that_moves_on_between_both_plans_is_the_world_still() -> None:
+    whole, cut = {"b.x": change("b", "then")}, {"b.x": change("b", "now")}
+    moved = {"data.t.n": "a"}
+    assert judged(facts(), whole, cut, planned={"a", "b"}, moved=moved)["b.x"] is Difference.WORLD
+    replaced = {"b.x": change("b", "now", "delete", "create")}
+    assert judged(facts(), whole, replaced, planned={"a", "b"}, moved=moved)["b.x"] is Difference.OTHER
+    assert judged(facts(), whole, {}, planned={"a", "b"}, moved=moved)["b.x"] is Difference.OTHER
+
+
 def test_a_state_that_was_edited_is_told_as_that() -> None:
     at = facts()
     edited = replace(at, slices={**at.slices, "d": "edited"})

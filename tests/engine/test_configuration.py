@@ -72,6 +72,13 @@ def test_entries_of_calls_that_are_gone_are_left_out() -> None:
         ({"": _CALL, "app": 'action "a" "b" {}'}, "unsupported-block", "action", "app/main.tf", 1),
         ({"": _CALL + "locals {\n  x = module.app.o\n}", "app": ""}, "invalid", "no output o", "main.tf", 5),
         ({"": _CALL + 'locals {\n  x = module.app["k"].o\n}', "app": ""}, "invalid", "no output o", "main.tf", 5),
+        (
+            {"": _CALL + 'locals {\n  x = module.app["k"].o\n}', "app": 'output "o" {}'},
+            "invalid",
+            "module.app has no count or for_each",
+            "main.tf",
+            5,
+        ),
         ({"": "locals {\n  x = var.y\n}"}, "invalid", "var.y is not declared", "main.tf", 2),
         ({"": "locals {\n  x = module.y.z\n}"}, "invalid", "module.y is not declared", "main.tf", 2),
         ({"": "locals {\n  x = t.n.id\n}"}, "invalid", "t.n is not declared", "main.tf", 2),

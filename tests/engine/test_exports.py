@@ -14,7 +14,7 @@ from exported import comparable, expected
 from stackly_engine import exact, exports
 from stackly_engine.cutting import cut
 from stackly_engine.exact import FormatError
-from stackly_engine.exports import UNKNOWN, Export, ExportError, Exports
+from stackly_engine.exports import UNKNOWN, Export, ExportError, Exports, part_of
 from stackly_engine.source import Product
 from stackly_engine.values import Refinement
 from terraform_roots import LIBRARY, PROGRAM, VARIABLES, Place, graph_of, modules_json
@@ -331,3 +331,18 @@ def test_exports_can_be_kept_as_a_document(export: Export) -> None:
 def test_what_is_no_document_of_exports_is_refused(document: Any) -> None:
     with pytest.raises(FormatError):
         exports.from_document(document)
+
+
+def test_a_part_of_what_is_recorded_whole_is_known_with_all_that_is_said_of_it() -> None:
+    whole = Export(
+        ["object", {"a": ["object", {"x": "string"}], "b": "string"}], {"a": {"x": None}, "b": "2"},
+        sensitive={"b": True}, unknown={"a": {"x": True}}, refined=((("a", "x"), Refinement(not_null=True)),),
+        inner=(("b",),),
+    )  # fmt: skip
+    recorded: Exports = {"module.m": {None: whole}}
+    assert part_of(recorded, ("module.m", "a")) == Export(
+        ["object", {"x": "string"}], {"x": None}, unknown={"x": True}, refined=((("x",), Refinement(not_null=True)),)
+    )
+    assert part_of(recorded, ("module.m", "b")) == Export("string", "2", sensitive=True)
+    assert part_of(recorded, ("module.m", "c")) is None
+    assert part_of({"module.m": {None: Export("dynamic", None, unknown=True)}}, ("module.m", "a")) is None

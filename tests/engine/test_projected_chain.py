@@ -163,6 +163,9 @@ def test_a_real_chain(tmp_path: Path) -> None:
     }
     needs = {one.unit: one.needs for one in found.units}
     assert (needs["module.a"], needs["module.b"]) == ((), ("module.a",))
+    places = {one.unit: (one.inputs, one.outputs) for one in found.units}
+    assert places["module.a"] == ((), ("module.a.id",))
+    assert places["module.b"] == (("module.a.id",), ())
     assert list(found.output_changes) == ["a"]
     assert b"canary" not in found.to_bytes()
     assert b"stackly_up" not in found.to_bytes()

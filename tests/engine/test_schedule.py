@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from engine_facts import LONG_AGO, NOW, digest_of, plain_graph, plain_parts, settled_facts, with_code, with_record
 from engine_runs import plan_all, runs
 from stackly_engine import ordering
-from stackly_engine.deciding import stale_feeders
 from stackly_engine.dispatching import Dispatch
 from stackly_engine.parts import fingerprint
 from stackly_engine.pricing import Price
@@ -297,11 +296,3 @@ def test_records_go_out_and_in() -> None:
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - two kinds of it
             Record.from_bytes(bad)
-
-
-def test_units_that_feed_a_running_one_are_read_first_when_that_is_long_ago() -> None:
-    facts = settled_facts(plain_graph({**CHAIN, "d": {"a", "b"}}))
-    facts = with_record(facts, "b", replace(facts.records["b"], read_at=NOW))
-    assert stale_feeders(facts, ["d"], timedelta(hours=1)) == {"a": LONG_AGO}
-    assert stale_feeders(facts, ["a", "d"], timedelta(hours=1)) == {}
-    assert stale_feeders(facts, ["d"], timedelta(days=31)) == {}

@@ -4,11 +4,14 @@ import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from flows.job import Job
 from flows.unit_ledger import UnitLedger, held, made
+from flows.ways.rest import Rest
+from stackly_sdk import AsyncRun
 from stackly_server.limits import STATE_OUTLINE_BYTES
 from stackly_worker.runner import units_recovery
 
@@ -42,12 +45,35 @@ async def test_the_cost_follows_the_change(job: Job, tmp_path: Path) -> None:
     ledger.each_once()
     ledger = replace(ledger, changed=(3,))
     run = await job.applied(await job.confirmed(await job.pushed(ledger, "2")))
+    await watched(job, run)
     ran = {one.unit: list(one.reasons) for one in (await run.plan).units if one.run}
     assert "module.m3" in ran
     assert ran["module.m3"][0] == "code: main.tf"
     assert not {"module.m4", "module.m10"} & ran.keys(), ran
     assert [ledger.begun().count(f"m{number}") for number in range(12)] == [1, 1, 1, 2, *[1] * 8]
     await whole(job, ledger, tmp_path / "second", "2")
+
+
+async def watched(job: Job, run: AsyncRun) -> None:
+    """The steps, the graph and what was saved of an applied run that changed module.m3, as clients see them."""
+    steps = [one async for one in run.steps() if one.unit]
+    assert {(one.kind.name, one.status.name) for one in steps} == {("PLAN", "SUCCEEDED"), ("APPLY", "SUCCEEDED")}
+    assert all(one.started_at and one.finished_at and one.worker and one.batch and one.reasons for one in steps)
+    graph = await (await job.owner.stacks.get(run.stack_id)).graph(run.to_commit[:10])
+    assert (graph.run, graph.run_status.name) == (run.name, "APPLIED")
+    status = {one.unit: one.status.name for one in graph.activities}
+    assert (status["module.m3"], status["module.m4"]) == ("APPLIED", "SKIPPED")
+    m9 = next(one for one in graph.activities if one.unit == "module.m9")
+    assert (m9.depends_on, m9.inputs, m9.execution_mode) == (["module.m3"], ["module.m3.name"], "parallel")
+    skipped = [one for one in (await run.plan).units if not one.run]
+    assert skipped
+    assert all(0 < one.plan_seconds < 60 for one in skipped)
+    told = [one async for one in job.owner.events.list(kind="run.activity_completed", subject=run.name)]
+    assert {one.facts["step"] for one in told} == {"plan-1-b1", "apply-1-b1"}
+    async with Rest(job.platform) as rest:
+        answer = await rest.graph(f"{run.stack_name}/runs/latest", draw="true", commit=run.to_commit)
+    assert answer["graph"]["activities"][0]["executionMode"] in {"parallel", "sequential"}
+    assert ET.fromstring(answer["svg"]).tag.endswith("svg")  # noqa: S314 - our own
 
 
 async def test_a_large_state_goes_in_slices(job: Job, tmp_path: Path) -> None:

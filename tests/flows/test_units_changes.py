@@ -170,6 +170,31 @@ async def test_a_provider_that_a_module_configures(job: Job) -> None:
             await job.platform.leave(worker)
 
 
+async def test_code_that_is_wrong_is_told_with_its_own_file_and_line(job: Job) -> None:
+    """By Terraform, whether the root is cut or not; the state stays as it was, and the next good push goes on."""
+    stack = Changing.of(job, "wrong")
+    good = code(call("a"), call("b", "needs = module.a.name"))
+    await stack.applied(good)
+    text = good["main.tf"]
+    for wrong, summary, line in (
+        (text.replace("module.a.name", "module.a.name.nope"), "Unsupported attribute", 11),
+        (text.replace("module.a.name", "module.a.nope"), "Unsupported attribute", 11),
+        (text.replace("ledger\n}", "ledger\n  needs = module.b.name\n}", 1), "Cycle: ", 0),
+        (text.replace('"./m"', f'"git::file://{job.folder}/none?ref=v1"', 1), "Failed to download module", 2),
+    ):
+        run = await stack.pushed({**good, "main.tf": wrong})
+        await job.ended(run)
+        assert run.error is not None, wrong
+        told = run.error.terraform_errors[0]
+        assert (told.summary[: len(summary)], told.line) == (summary, line), told
+        assert told.path == ("main.tf" if line else "")
+        log = "\n".join([each async for each in run.logs(follow=False)])
+        assert "stackly_" not in log, log
+    assert stack.since() == ["+a", "+b"]
+    await stack.applied({**good, "main.tf": text + call("c")})
+    assert stack.since() == ["+c"]
+
+
 @dataclass(frozen=True)
 class Branch:
     """A repository of a module whose branch moves."""

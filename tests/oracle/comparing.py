@@ -120,3 +120,11 @@ def only_before_destroy(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> b
                 for key, value in one.items()}  # fmt: skip
 
     return without(theirs) == without(ours)
+
+
+def without_unknown_checks(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two states without the results of checks that one of them does not know."""
+    checks = {key for key in theirs.keys() & ours.keys() if key.startswith("check ")}
+    left_out = {key for key in checks if "unknown" in {theirs[key]["status"], ours[key]["status"]}}
+    one, other = ({key: value for key, value in state.items() if key not in left_out} for state in (theirs, ours))
+    return one, other

@@ -155,6 +155,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("§9", "what is used of an import's id", "graph:_BLOCKS", instead(frozenset({Kind.MOVED, Kind.REMOVED})), "import into the root"),
     Mutation("§9", "import references are no dependencies", "dependencies:reference_tree", lambda right: lambda of, **_: right(of), "import into the root"),
     Mutation("§4", "generated names do not collide", "mangling:name", instead(_unmangled), "names that nearly collide"),
+    Mutation("§3", "a part of what was recorded whole", "cutting:part_of", instead(lambda exports, place: exports.get(place[0], {}).get(place[1])), "who reads the whole goes, who reads a part changes"),
     Mutation("§4", "lines stay where they are", "cutting:_lines", always(b""), "chain of modules"),
     Mutation("§4", "nothing else changes by a byte", "cutting:edited", then(lambda data: data.replace(b"  ", b" ")), "circle of modules"),
     Mutation("§4", "backends are blanked", "cutting:_BACKENDS", instead(()), "a backend block"),

@@ -23,8 +23,11 @@ def absorb(shell: Shell, store: Store) -> None:
             raise ToolError(f"a Terraform of an earlier run still works in {begun.folder}; wait until it has ended")
         found = notes.pop(begun.folder, None)
         _take_in(shell, begun, shell.terraform_workspace if found is None else found.terraform_workspace)
+        space = Workspace(begun.folder, begun.aside)
+        if begun.folder.is_dir():
+            space.give_back(root)
         store.end(begun.folder)
-        Workspace(begun.folder, begun.aside).remove()
+        space.remove()
     for found in notes.values():  # they were only planned
         if not _in_use(found.space.folder):
             found.space.remove()

@@ -58,6 +58,10 @@ def _command(
     one.add_argument("--replace", action="append", metavar="ADDRESS", help="make this instance anew; may be repeated")
     one.add_argument("--refresh", action="store_true", help="run every unit, changed or not")
     one.add_argument("--workers", type=_positive, default=2, metavar="N", help="batches side by side (default 2)")
+    one.add_argument(
+        "--parallelism", type=_positive, default=0, metavar="N",
+        help="operations at once in each Terraform; by default ten are shared by the batches side by side",
+    )  # fmt: skip
     one.add_argument("--json", action="store_true", help="as JSON")
     one.set_defaults(run=name)
     return one

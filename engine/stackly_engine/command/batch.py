@@ -24,7 +24,10 @@ _SMALL = 2**20  # bytes of state
 
 @dataclass(frozen=True)
 class Shell:
-    """How commands of one run are started; `parallelism` is the run's budget, divided among what runs side by side."""
+    """How commands of one run are started.
+
+    `parallelism` is the run's budget, divided among what runs side by side; with `each` every Terraform has that for itself.
+    """
 
     project: Project
     tool: Tool
@@ -33,12 +36,17 @@ class Shell:
     given: Given = NONE
     cwd: Path = field(default_factory=Path.cwd)
     parallelism: int = 10
+    each: int = 0
     asked_workspace: str = ""  # by TF_WORKSPACE
 
     @property
     def terraform_workspace(self) -> str:
         """The workspace of TF_WORKSPACE, or that of `terraform workspace select`: `terraform.workspace` in the code."""
         return workspace_of(str(self.project.root), self.asked_workspace)
+
+    def operations(self, width: int) -> str:
+        """The argument for a Terraform beside which others run, `width` in all."""
+        return f"-parallelism={self.each or max(1, self.parallelism // max(1, width))}"
 
     def run(self, folder: Path, command: str, *arguments: str, state: int | None = None) -> Done:
         """From the real root, with -chdir: `path.cwd` comes out as in the root. `state` is its size, when it is of a batch."""
@@ -83,6 +91,7 @@ class LocalHands:
         write_secret(state, job.state)
         size = len(job.state)
         done = shell.run(space.folder, "plan", *_plan_arguments(shell, job, space), state=size)
+        space.give_back(shell.project.root)  # some data sources write
         if done.code not in {0, CHANGES}:
             said = mangling.unmangled(job.cut.prefix, done.output.strip())
             return Planned(job, {}, b"", said or f"exit code {done.code}", space)
@@ -97,10 +106,11 @@ class LocalHands:
         shell, space = self.shell, planned.place
         space.note(shell.terraform_workspace, to_bytes(planned.job.share))
         self.store.begin(Begun(space.folder, space.aside, planned.job.share), planned.job.units)
-        each = max(1, shell.parallelism // max(1, width))
-        arguments = ("-input=false", "-no-color", "-lock=false", f"-parallelism={each}", str(space.plan_file))
+        arguments = ("-input=false", "-no-color", "-lock=false", shell.operations(width), str(space.plan_file))
+        space.catch_up(shell.project.root)
         began = time.monotonic()
         done = shell.run(space.folder, "apply", *arguments, state=len(planned.job.state))
+        space.give_back(shell.project.root)
         self.store.observe(
             len(planned.document.get("resource_changes") or []), space.seconds + time.monotonic() - began
         )
@@ -125,10 +135,9 @@ class LocalHands:
 
 
 def _plan_arguments(shell: Shell, job: Job, space: Workspace) -> list[str]:
-    each = max(1, shell.parallelism // max(1, job.width))
     return [
         "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", f"-out={space.plan_file}",
-        f"-parallelism={each}", *shell.given.arguments(shell.cwd, job.declared), f"-var-file={space.values_file}",
+        shell.operations(job.width), *shell.given.arguments(shell.cwd, job.declared), f"-var-file={space.values_file}",
         *(f"-replace={address}" for address in job.replace),
     ]  # fmt: skip
 

@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace, processes: Processes, glance: Glance | Non
     root = Path(options.directory)
     found = options.found or tool.find(options.tool, root.resolve())
     given = Given(tuple(options.variables or ()))
-    with session(root, found, processes, given, tell=_tell, glance=glance) as one:
+    with session(root, found, processes, given, tell=_tell, glance=glance, each=options.parallelism) as one:
         one.prepare()
         return _COMMANDS[options.run](one, options)
 

@@ -79,10 +79,11 @@ def session(
     outer: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = lambda _: None,
     glance: Glance | None = None,
+    each: int = 0,
 ) -> Iterator[Session]:
     """Lock the root and take in what an earlier process left behind. `tell` is told what the user should know.
 
-    With a `glance` its folders are not read again, and the mark for the next one is left where nothing had to run.
+    `each` is how many operations each Terraform does at once. With a `glance` its folders are not read again, and the mark for the next one is left where nothing had to run.
     """
     root = root.resolve()
     if not root.is_dir():
@@ -92,7 +93,7 @@ def session(
         raise ToolError("TF_DATA_DIR is set; this command works with the folder .terraform of the root only")
     shell = Shell(
         Project(root, tool.product, glance.folders if glance is not None else None), tool, processes, environment(told), given,
-        asked_workspace=told.get("TF_WORKSPACE", ""),
+        asked_workspace=told.get("TF_WORKSPACE", ""), each=each,
     )  # fmt: skip
     with _locked(root):
         executable.remember(str(root), tool.identity, tool.said)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackly_engine import exact
+from stackly_engine.command import written
 from stackly_engine.command.places import OWN, state_of
 from stackly_engine.cutting import Cut
 
 PRIVATE = 0o700
 _SECRET = 0o600
 _NOTE = "batch.json"
+# What Terraform itself leaves in a folder.
+_TOOLS = frozenset({".terraform", ".terraform.lock.hcl", "terraform.tfstate.d", "errored.tfstate", "crash.log"})
 _REPLACED = (".tf", ".tofu", ".tf.json", ".tofu.json")
 
 
@@ -24,6 +27,8 @@ class Workspace:
     folder: Path
     aside: Path
     seconds: float = 0.0  # that its plan took
+    own: frozenset[str] = frozenset()  # entries of the folder that are no links to the root's
+    linked: frozenset[str] = frozenset()  # those that are
 
     @property
     def plan_file(self) -> Path:
@@ -40,6 +45,19 @@ class Workspace:
     def note(self, terraform_workspace: str, share: bytes = b"") -> None:
         """Write down, for whoever comes back after a crash, where the batch is; with `share` its apply is begun."""
         write_secret(self.aside / _NOTE, exact.dumps([str(self.folder), terraform_workspace, share.decode()]))
+
+    def give_back(self, root: Path) -> None:
+        """Put what a provider wrote here into the root, as if it had run there."""
+        kept = {entry.name for entry in self.folder.iterdir() if _replaced(entry.name)}
+        if self.own:  # else nobody knows any more which code is the batch's
+            kept = {name for name in kept if not _is_code(name)}
+        written.give_back(self.folder, root, self.own | kept | _TOOLS, self.linked)
+
+    def catch_up(self, root: Path) -> None:
+        """Link what was written into the root since the folder was made."""
+        names = {entry.name for entry in root.iterdir() if not _replaced(entry.name)} - self.linked
+        written.catch_up(self.folder, root, names)
+        self.linked |= names
 
     def remove(self) -> None:
         """Only after everything in it was absorbed."""
@@ -80,15 +98,14 @@ def left_behind(root: Path) -> Iterator[Found]:
 
 def fill(space: Workspace, root: Path, cut: Cut) -> None:
     """Write the cut root; other entries of the root become links."""
-    for entry in sorted(root.iterdir()):
-        if not _replaced(entry.name):
-            (space.folder / entry.name).symlink_to(entry)
+    space.catch_up(root)
     for name, data in cut.files.items():
         (space.folder / name).write_bytes(data)
     if cut.generated:
         (space.folder / cut.generated_name).write_bytes(cut.generated)
     write_secret(space.values_file, cut.variables)
     _link_installed(space.folder, root, cut.modules)
+    space.own = frozenset((*cut.files, cut.generated_name))
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -108,7 +125,13 @@ def write_secret(path: Path, data: bytes) -> None:
 
 def _replaced(entry: str) -> bool:
     state = entry.endswith((".tfstate", ".tfstate.backup")) or ".tfstate.lock" in entry
-    return entry.endswith(_REPLACED) or entry in {".terraform", OWN} or entry.startswith(OWN + "-") or state
+    return (
+        _is_code(entry) or entry in {".terraform", "terraform.tfstate.d", OWN} or entry.startswith(OWN + "-") or state
+    )
+
+
+def _is_code(entry: str) -> bool:
+    return entry.endswith(_REPLACED)
 
 
 def _link_installed(folder: Path, root: Path, modules: bytes) -> None:

@@ -9,7 +9,7 @@ from stackly_engine import outlines
 from stackly_engine.deltas import unit_of_top
 from stackly_engine.dependencies import Dependencies, closed, key_of
 from stackly_engine.driving.ports import Hands
-from stackly_engine.exports import Export, Exports, Recorded, hash_of
+from stackly_engine.exports import Export, Exports, Recorded, hash_of, part_of
 from stackly_engine.fingerprints import Parts
 from stackly_engine.graph import Graph
 from stackly_engine.marks import some
@@ -83,22 +83,13 @@ class Known:
 
     def hashes(self, exports: Exports, places: Iterable[Place]) -> dict[Place, str]:
         """Hashes of what is exported at these places; a part of an object that is exported as a whole counts for itself."""
-        found = {place: _at(exports, place) for place in places}
+        found = {place: part_of(exports, place) or _whole(exports, place) for place in places}
         return {place: self.hash(place, export) for place, export in found.items() if export is not None}
 
     def all_hashes(self, exports: Exports) -> dict[Place, str]:
         return self.hashes(exports, ((address, name) for address, named in exports.items() for name in named))
 
 
-def _at(exports: Exports, place: Place) -> Export | None:
-    address, name = place
-    named = exports.get(address, {})
-    if name in named or None not in named:
-        return named.get(name)
-    whole = named[None]
-    if name is None or not isinstance(whole.type, list) or whole.type[0] != "object" or name not in whole.type[1]:
-        return whole
-    value, sensitive, unknown = (
-        part.get(name) if isinstance(part, dict) else part for part in (whole.value, whole.sensitive, whole.unknown)
-    )
-    return Export(whole.type[1][name], value, sensitive or False, unknown or False)
+def _whole(exports: Exports, place: Place) -> Export | None:
+    """Where a part cannot be told from the rest, all of it counts."""
+    return exports.get(place[0], {}).get(None)

@@ -83,7 +83,7 @@ def _lines(code: "StackCode") -> Iterator[str]:
         facts |= {
             "stack": code.config.stack,
             "version": code.config.version,
-            "engine": code.config.engine,
+            "engine": words.engine(code.config),
             "environment": code.config.environment,
             "labels": words.pairs(code.config.labels),
             "policies": ", ".join(code.config.policies),

@@ -48,7 +48,9 @@ def show(session: Session, *, stack: str) -> None:
     """Show one stack."""
     with session.client() as client:
         found = client.stacks.get(stack).raw
-    session.show(found, lambda: _lines(found))
+        code = None if session.json or not found.stack_code else client.codes.get(found.stack_code)
+    config = code.config if code is not None else None
+    session.show(found, lambda: _lines(found, words.engine(config, suspended=bool(found.engine_suspended))))
 
 
 @stacks.command()
@@ -176,10 +178,11 @@ def undelete(session: Session, *, stack: str) -> None:
     session.show(back, lambda: [f"{stack} is back."])
 
 
-def _lines(stack: "StackState") -> Iterator[str]:
+def _lines(stack: "StackState", engine: str) -> Iterator[str]:
     yield f"{words.last(stack.name)}: {words.status(stack.status)}"
     facts = {
         "code": words.last(stack.stack_code),
+        "engine": engine,
         "namespace": words.last(stack.namespace),
         "environment": stack.environment,
         "labels": words.pairs(stack.labels),

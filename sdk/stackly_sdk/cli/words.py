@@ -8,7 +8,7 @@ from stackly_sdk.durations import said
 from stackly_sdk.names import last_part
 
 if TYPE_CHECKING:
-    from stackly_sdk._gen.stackly.v1 import PlanSummary, Run, WaitingOn
+    from stackly_sdk._gen.stackly.v1 import PlanSummary, Run, StackConfig, WaitingOn
 
 _SHORT_COMMIT = 8
 _TENTHS, _LEAST = 10, 0.05  # seconds: below them with a tenth, not worth a word
@@ -78,6 +78,33 @@ def saved(plans: Iterable[float]) -> str:
     """`about 14s of planning saved`, from what the last plans of skipped units took; empty when none was measured."""
     total = sum(plans)
     return f"about {seconds(total)} of planning saved" if total >= _LEAST else ""
+
+
+def engine(config: "StackConfig | None", *, suspended: bool = False) -> str:
+    """`terraform ~> 1.11, by unit; audited every 7d`, as the stack file says; whether it is suspended."""
+    if config is None:
+        return ""
+    if not config.units:
+        return ", ".join(filter(None, (config.engine, "whole")))
+    parts = [
+        ", ".join(
+            filter(None, (config.engine, "by unit, but whole while that is suspended" if suspended else "by unit"))
+        )
+    ]
+    if config.data_refresh_seconds is not None:
+        parts.append(f"data read again after {_term(config.data_refresh_seconds)}")
+    parts += [f"each unit at least every {_term(config.max_age_seconds)}"] if config.max_age_seconds else []
+    parts.append(f"audited every {_term(config.audit_seconds)}" if config.audit_seconds else "audited on demand")
+    parts += [f"at most {config.max_parallel} at a time"] if config.max_parallel else []
+    return "; ".join(parts)
+
+
+def _term(length: int) -> str:
+    """`7d`, `12h`, `90s`."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if length and length % size == 0:
+            return f"{length // size}{unit}"
+    return f"{length}s"
 
 
 def lacking(waits: "WaitingOn | None") -> str:

@@ -95,7 +95,7 @@ def result_of(report: AuditReport, findings: Sequence[Finding]) -> Result:
 
 def repeats(change: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
     """Whether a change, as it is shown, asks for nothing that an applied one did not ask for. What is masked does not count."""
-    if change is None or before is None or "update" not in change["actions"]:
+    if change is None or before is None or set(change["actions"]) not in _AGAIN:
         return False
     asked = {
         one["path"]: (one["after_json"], one["after_unknown"]) for one in before["attributes"] if not one["sensitive"]
@@ -106,6 +106,10 @@ def repeats(change: Mapping[str, Any] | None, before: Mapping[str, Any] | None) 
     return bool(wanted) and all(
         not one["sensitive"] and asked.get(one["path"]) == (one["after_json"], one["after_unknown"]) for one in wanted
     )
+
+
+_AGAIN = ({"update"}, {"create", "delete"})
+"""What a provider that does not keep what it was asked for is asked for again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,13 @@ class BatchService:
             await self.ended(tx, run, state, batch, outcome, error, suspects, left)
         crash_point("api.finish.after_commit")
 
+    async def told(self, subject: Subject, outcome: Outcome) -> bool:
+        """Whether the caller told this end of its batch before, and the answer was lost."""
+        async with self._db.read(subject.tenant) as conn:
+            _, _, batch = await self._of(conn, subject)
+        mine = batch.epoch == _batch(subject).epoch
+        return mine and batch.finished_at is not None and batch.outcome == outcome.value
+
     async def ended(
         self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any, suspects: list[str],
         left: Sequence[Left] = (),

@@ -9,9 +9,9 @@ from google.rpc.status_pb2 import Status as RpcStatus
 
 from stackly.v1 import events_service_pb2, runs_pb2, runs_service_pb2, stacks_service_pb2
 from stackly_server.access import Subject, require
-from stackly_server.errors import Invalid
+from stackly_server.errors import Invalid, TooMuch
 from stackly_server.hub import Hub, Waiter
-from stackly_server.limits import HEARTBEAT_SECONDS, STREAM_SECONDS, WAIT_SECONDS_MAX
+from stackly_server.limits import HEARTBEAT_SECONDS, MESSAGE_BYTES, STREAM_SECONDS, WAIT_SECONDS_MAX
 from stackly_server.logs.model import Piece, texts, whole
 from stackly_server.logs.service import LogService
 from stackly_server.pages import Pages
@@ -147,7 +147,10 @@ class RunServicer:
     ) -> runs_service_pb2.GetExecutionGraphResponse:
         shown = await self._views.graph(call, request.name.removesuffix("/graph"), request.commit)
         svg = await asyncio.to_thread(drawn, shown.graph) if request.draw else ""
-        return runs_service_pb2.GetExecutionGraphResponse(graph=graph_to_proto(shown), svg=svg)
+        response = runs_service_pb2.GetExecutionGraphResponse(graph=graph_to_proto(shown), svg=svg)
+        if response.ByteSize() > MESSAGE_BYTES:
+            raise TooMuch("LIMIT_EXCEEDED", "The graph of this plan is too large for an answer.", limit="MESSAGE_BYTES")
+        return response
 
     async def ListResourceChanges(
         self, request: runs_service_pb2.ListResourceChangesRequest, call: Subject

@@ -299,7 +299,7 @@ class RunnerServicer:
             error = {"reason": "FAILED", "message": "", **error, "log_offset": request.error.log_offset}
         left = [Left(one.unit, _cause(one.cause), one.detail) for one in request.left_units]
         outcome = _OUTCOMES[request.outcome]
-        if request.unit_batches:
+        if request.unit_batches and not await self._batches.told(call, outcome):
             await self._progress.report(call, reports_from_proto(request.unit_batches))
         await self._batches.finish(call, outcome, error, list(request.suspects), request.exit_code, left)
         return runner.FinishBatchResponse()

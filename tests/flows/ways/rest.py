@@ -47,6 +47,10 @@ class Rest:
     async def approve(self, run: str, digest: str) -> None:
         await self._post(f"{run}:approve", planDigest=digest, comment="by REST")
 
+    async def graph(self, run: str, **query: str) -> Any:
+        """The answer of GetExecutionGraph."""
+        return await self._get(f"{run}/graph", **query)
+
     async def log(self, run: str) -> str:
         text = ""
         async with self._http.stream("GET", f"/v1/{run}/logs:tail") as answer:

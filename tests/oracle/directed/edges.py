@@ -152,6 +152,12 @@ _CHECKS = root(call("a", "checks", **{"in": '"1"'}) + data("r", "input = module.
                checks='variable "in" {}\ncheck "c" {\n  assert {\n    condition     = var.in != ""\n    error_message = "no"\n  }\n}\n'
                'output "out" { value = var.in }\n')  # fmt: skip
 
+# Who reads all of a module goes, who reads a part of it stays and changes: the whole is recorded, the part is not.
+_WHOLE = output("all", "module.a", "sensitive = true")
+_WHOLE_GOES = root(
+    call("a", "parts", **{"in": '"1"'}) + call("b", "box", **{"in": "module.a.out"}) + call("c", "box", **{"in": "module.a.deep"}) + _WHOLE,
+    box=BOX, parts=BOX + output("deep", '{ hidden = sensitive("h"), open = [var.in] }'),
+)  # fmt: skip
 _CHECK = 'check "c" {\n  assert {\n    condition     = module.a.out != "x"\n    error_message = "no"\n  }\n}\n'
 _CHECK_GOES = root(call("a", "box", **{"in": '"1"'}) + call("b", "box", **{"in": '"2"'}) + _CHECK, box=BOX)
 
@@ -170,6 +176,10 @@ CASES: list[Case] = [
     case("names that nearly collide", "§4 generated names", _NAMES, edited(_NAMES, '"3"', '"5"')),
     case("conditions and checks", "§10 validations belong to outputs", _CONDITIONS, edited(_CONDITIONS, '"good"', '"bad"'),
          edited(_CONDITIONS, '"1"', '"2"')),
+    case("who reads the whole goes", "§3 what others read is kept", _WHOLE_GOES, edited(_WHOLE_GOES, _WHOLE, ""),
+         edited(edited(_WHOLE_GOES, _WHOLE, ""), "module.a.out", "[module.a.out]")),
+    case("who reads the whole goes, who reads a part changes", "§3 what others read is kept", _WHOLE_GOES,
+         edited(edited(edited(_WHOLE_GOES, _WHOLE, ""), "module.a.out", "[module.a.out]"), "module.a.deep", "[module.a.deep]")),
     case("a check goes", "§11 check_results", _CHECK_GOES, edited(edited(_CHECK_GOES, _CHECK, ""), '"2"', '"3"'), _CHECK_GOES),
     case("a module of checks alone", "§11 check_results", _CHECKS,
          edited(_CHECKS, "module.a.out", "module.b.out")

@@ -12,7 +12,7 @@ from api import Metadata, Tenant
 from git_repos import Repo
 from machines import Machine
 from server.rules.calls import ask
-from server.rules.materials import CLAIM, answered, artifact, chained, plan, policy, record, state, webhook
+from server.rules.materials import CLAIM, answered, artifact, audit, chained, plan, policy, record, state, webhook
 from server.rules.place import Caller, Place
 from server.rules.tables import Rows
 from stackly_server.access import ROLES
@@ -197,6 +197,7 @@ async def _runs(a: Account) -> None:
     await planned(a, "done")
     await applied(a, "done")
     await planned(a, "done", 2)
+    await planned(a, "done", 3, audit(a.facts["state"]), kind="RUN_TYPE_AUDIT")
     await planned(a, "ready")
     a.tokens["apply"] = await _claim(a, "ready", "APPLY", approve=True)
     await begun(a, "begun")
@@ -208,10 +209,12 @@ async def _runs(a: Account) -> None:
     a.facts["artifact"] = resolved[0].sha256
 
 
-async def planned(a: Account, purpose: str, number: int = 1, parts: Sequence[Any] = ()) -> None:
-    """A run with a log and a plan that waits for approval."""
+async def planned(
+    a: Account, purpose: str, number: int = 1, parts: Sequence[Any] = (), kind: str = "RUN_TYPE_APPLY"
+) -> None:
+    """A run with a log and a plan, which waits for approval; that of an audit does not."""
     variables = {"quiet": {"json": '"quiet"', "sensitive": True}}
-    run = {**_APPLY, "variables": variables, "message": "please"}
+    run = {"type": kind, "variables": variables, "message": "please"}
     await a.ask("RunService/CreateRun", parent=a.state(purpose), run=run, request_id=str(uuid4()))
     caller = Caller.run(await _claim(a, purpose, "PLAN", number))
     channel = a.place.channel

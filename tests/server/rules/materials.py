@@ -30,6 +30,11 @@ def plan(state: Mapping[str, Any]) -> list[Any]:
     return submitted(projection("t.r1", "t.r2").to_bytes(), state)
 
 
+def audit(state: Mapping[str, Any]) -> list[Any]:
+    """What the runner of an audit hands in: it had nothing to audit."""
+    return plan({**state, "audit": runner.AuditReport(nothing="the stack runs whole")})
+
+
 def chained() -> list[Any]:
     """The same of a root in units: one resource in each of two."""
     names = ("module.app", "module.net")

@@ -283,6 +283,10 @@ def test_what_was_asked_for_before() -> None:
     assert repeats(_change(("b", "", True, False)), both)
     assert not repeats(_change(("a", '"1"', False, True)), both)  # masked
     assert not repeats(_change(("a", '"kept"', False, False)), both)  # no change at all
+    again = _change(("a", '"1"', False, False), ("b", "", True, False), actions=("delete", "create"))
+    assert repeats(again, both)
+    assert not repeats(_change(("a", '"2"', False, False), actions=("delete", "create")), both)
+    assert not repeats(_change(("a", '"1"', False, False), actions=("create",)), both)
     assert not repeats(one, None)
     assert not repeats(None, both)
     assert not repeats(_change(("a", '"1"', False, False), actions=("delete",)), both)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stackly_server import limits
 from stackly_server.errors import TooMuch
 from stackly_server.runs.graphing import Activity, Graph, graph_of, needs_of, with_needs
+from stackly_server.runs.views import drawn
 
 
 def graph(**needs: list[str]) -> Graph:
@@ -56,3 +57,13 @@ def test_what_is_too_much_is_left_out_and_said() -> None:
 
 def lists(*names: str) -> dict[str, list[str]]:
     return {"needs": [*names], "inputs": [*names]}
+
+
+def test_a_picture_that_no_answer_holds_is_refused() -> None:
+    def picture(count: int) -> str:
+        needs: dict[str, list[str]] = {f"module.m{number}": [] for number in range(count)}
+        return drawn(graph_of([Activity(unit, "FAILED", True, ("why " * 100,)) for unit in needs], needs))
+
+    assert picture(3).count('class="unit failed"') == 3
+    with pytest.raises(TooMuch):
+        picture(limits.GRAPH_SVG_BYTES // 400)

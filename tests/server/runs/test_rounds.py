@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.runs.desk import NAME, Desk, plan_json
+from server.runs.test_units import Runner
 from server.runs.test_verdict import make_run, make_verdict
 from stackly.v1 import runs_pb2
+from stackly.worker.v1 import runner_service_pb2 as wire
+from stackly.worker.v1 import tasks_pb2
 from stackly_engine import plans
 from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_chain
 from stackly_server.access import Subject, system
@@ -115,6 +118,24 @@ async def test_an_end_that_is_told_again_makes_no_second_round(desk: Desk) -> No
     assert (await desk.read(run)).run.plan_number == 2
     assert await desk.count("SELECT count(*) FROM run_batches WHERE phase = 'PLAN'") == 2
     assert await desk.count("SELECT count(*) FROM outbox WHERE kind = 'plan'") == 2
+
+
+async def test_the_report_of_an_end_is_safe_to_repeat_with_all_that_it_tells(desk: Desk) -> None:
+    run = await desk.create()
+    await plan(desk, run, chain("one", [B]))
+    await desk.approve(run)
+    runner = await applying(desk, run)
+    report = wire.FinishBatchRequest(
+        outcome="BATCH_OUTCOME_PARTIAL", left_units=[runs_pb2.LeftUnit(unit=B, cause="LEFT_CAUSE_DEFERRED")],
+        unit_batches=[wire.UnitBatch(number=1, units=[ROOT], status="UNIT_BATCH_STATUS_SUCCEEDED")],
+    )  # fmt: skip
+    servicer = Runner(desk).servicer
+    await servicer.FinishBatch(report, runner)
+    await servicer.FinishBatch(report, runner)
+    assert await desk.status(run) is Status.PARTIALLY_APPLIED
+    report.outcome = tasks_pb2.BATCH_OUTCOME_FAILED
+    report.ClearField("left_units")
+    await refused(servicer.FinishBatch(report, runner), "LEASE_LOST")
 
 
 async def test_without_a_policy_auto_apply_goes_on(desk: Desk) -> None:

@@ -53,7 +53,7 @@ def test_it_is_laid_down_as_it_was_fetched_without_what_git_keeps(tmp_path: Path
     (data / "modules/a/folder").symlink_to("sub")
     Artifact.unpack(taken(data).pack()).lay(tmp_path / "two")
     assert tree(tmp_path / "two" / "modules") == {
-        "a/main.tf": (0o600, "x"), "a/bin/run": (0o700, "y"), "a/b/.hidden": (0o600, "x"), "a/sub/m.tf": (0o600, ""),
+        "a/main.tf": (0o644, "x"), "a/bin/run": (0o755, "y"), "a/b/.hidden": (0o644, "x"), "a/sub/m.tf": (0o644, ""),
         "a/link.tf": (0, "sub/m.tf"), "a/folder": (0, "sub"),
     }  # fmt: skip
     listed = json.loads((tmp_path / "two/modules/modules.json").read_text())["Modules"]
@@ -105,7 +105,7 @@ def test_a_folder_of_this_machine_is_taken_as_what_it_holds(tmp_path: Path) -> N
     (data / "modules/l").symlink_to(tmp_path / "elsewhere")
     taken(data).lay(tmp_path / "two")
     assert tree(tmp_path / "two/modules") == {
-        "a/none": (0o600, ""), "l/main.tf": (0o600, "x"), "l/again.tf": (0, "main.tf"),
+        "a/none": (0o644, ""), "l/main.tf": (0o644, "x"), "l/again.tf": (0, "main.tf"),
     }  # fmt: skip
 
 

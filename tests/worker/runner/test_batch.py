@@ -417,7 +417,7 @@ async def test_a_plan_of_one_machine_applied_on_another_writes_the_state_there(
 async def test_another_place_need_not_initialize_the_same_code(make_batch: Make, tmp_path: Path) -> None:
     files = {"main.tf": MODULES, "inner/main.tf": 'output "word" {\n  value = "w"\n}\n'}
     shelf, told = Shelf(tmp_path / "shelf"), "Initialized before"
-    more = (
+    more: tuple[dict[str, str], ...] = (
         {},
         {"inner/main.tf": 'output "word" {\n  value = "v"\n}\n'},
         {"other.tf": 'module "m" {\n  source = "./inner"\n}\n'},

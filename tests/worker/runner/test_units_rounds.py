@@ -79,8 +79,8 @@ def causes(outcome: Outcome) -> dict[str, str]:
 async def test_what_was_deferred_is_left_to_the_next_round(make_batch: Make, apart: None) -> None:
     plane = MemoryPlane({"main.tf": COUNTED, "inner/main.tf": INNER})
     outcome = await run(make_batch, plane, 1)
-    deferred = {one.unit for one in chain(plane).units if one.deferred}
-    assert "root.terraform_data.after" in deferred
+    deferred = {one.unit: one.reasons for one in chain(plane).units if one.deferred}
+    assert deferred["root.terraform_data.after"] == ("new", "deferred: module.a.id is known after apply")
     assert (outcome.status, outcome.errors, outcome.rc) == ("partial", (), 0), plane.text
     assert causes(outcome)["root.terraform_data.after"] == "DEFERRED"
     assert causes(outcome).keys() == {"root.terraform_data.after", "module.last"}

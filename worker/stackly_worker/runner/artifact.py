@@ -84,7 +84,7 @@ class Artifact:
         folder.mkdir(mode=0o700, parents=True)
         files = {path: mode for path, (mode, _) in self.entries.items() if mode != _LINK}
         for path, mode in sorted(files.items()):
-            _write(folder / _inside(path), self._content(path), 0o700 if mode == _PROGRAM else 0o600)
+            _write(folder / _inside(path), self._content(path), 0o755 if mode == _PROGRAM else 0o644)
         _link(folder, {path: self._content(path) for path, (mode, _) in self.entries.items() if mode == _LINK})
         listed = exact.loads(self.modules)
         for one in listed["Modules"]:
@@ -201,9 +201,11 @@ def _inside(path: str) -> PurePosixPath:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
+    """With this mode whatever the machine's mask: archives that are made of a module hold it. The data folder is private."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
         file.write(data)
 
 

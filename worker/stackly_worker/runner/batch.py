@@ -294,9 +294,9 @@ class Batch:
         """Apply one batch that another runner planned and offered; its order has what it needs of the state."""
         self.plane.waits()
         session.redactor.add(order.secrets)
-        job = order.planned.job
-        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=job.state)
-        started = partial(self._started, session, job.units)
+        of = order.planned.job
+        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=of.state)
+        started = partial(self._started, session, of.units)
         return await helping.apply(self._desk(session, environment), order, self.others, started)
 
     async def _apply_units(self, session: Session, environment: Mapping[str, str], bundle: PlanBundle) -> Outcome:
@@ -415,8 +415,7 @@ class Batch:
         """A run of the whole root needs what an outline leaves out."""
         if self.outline is None:
             return environment
-        given = await insist(self.plane.get_state, self.clock)
-        await asyncio.to_thread(self._lay_state, session, given)
+        await asyncio.to_thread(self._lay_state, session, await insist(self.plane.get_state, self.clock))
         return self._brisk(terraform.prepare(self.settings))
 
     async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:

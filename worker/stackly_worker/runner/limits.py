@@ -13,6 +13,9 @@ ARTIFACT_BYTES = 100 * MIB  # of what a run's code is beyond its commit, equal c
 ARTIFACT_LAID_BYTES = 1 * GIB
 ARTIFACT_ENTRIES = 100_000
 
+INSPECTED_BYTES = 64 * MIB  # of what the engine read of a root's modules, kept for the next run
+INSPECTED_CODE_BYTES = 64 * KIB  # of code: less is read in a moment, and not kept
+
 LOG_CHUNK = 64 * KIB
 LOG_LINE = 64 * KIB
 LOG_TOTAL = 1 * GIB

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly_worker.runner import limits
+
+if TYPE_CHECKING:
+    from stackly.worker.v1 import runner_service_pb2 as messages
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class EngineOptions:
     processes: int = field(default_factory=lambda: limits.UNIT_PROCESSES)
 
     @classmethod
-    def of(cls, said: messages.UnitOptions) -> "EngineOptions":
+    def of(cls, said: "messages.UnitOptions") -> "EngineOptions":
         read = timedelta(seconds=said.data_refresh_seconds) if said.HasField("data_refresh_seconds") else None
         age = timedelta(seconds=said.max_age_seconds) if said.max_age_seconds else None
         return cls(read, age, said.max_parallel or limits.UNIT_PROCESSES)

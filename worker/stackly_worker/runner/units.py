@@ -16,6 +16,7 @@ from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
 from stackly_worker.runner import units_known
+from stackly_worker.runner.inspected import Inspections
 from stackly_worker.runner.ports import PlanStaleError, UnitRow
 from stackly_worker.runner.session import StepFailedError
 from stackly_worker.runner.shipping import insist
@@ -68,7 +69,8 @@ class Reading:
             engine=desk.engine.name, key=key, variables=desk.variables, environment=settings.environment,
             notes=place.folder / "hashes", replace=replaced, options=desk.options, costs=desk.costs,
         )  # fmt: skip
-        return cls(desk, UnitSource(place.tree, settings.root, settings.data, Product(desk.engine.product)), given)
+        before, product = Inspections(place.folder / "inspected", key), Product(desk.engine.product)
+        return cls(desk, UnitSource(place.tree, settings.root, settings.data, product, before), given)
 
     @property
     def state(self) -> StateVersion | Outline | None:

@@ -12,6 +12,7 @@ from stackly_engine import exact
 from stackly_engine.configuration import Call, Configuration, calls, configure
 from stackly_engine.source import Product
 from stackly_engine.syntax import SyntaxProblem, parse
+from stackly_worker.runner.inspected import Inspections
 from stackly_worker.runner.worktree import LOCK_FILE, OVERRIDE
 
 FETCHED = (
@@ -35,6 +36,7 @@ class UnitSource:
     root: Path
     data: Path
     product: Product
+    inspections: Inspections | None = None  # of what was read before
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:
@@ -43,7 +45,10 @@ class UnitSource:
     @cached_property
     def configuration(self) -> Configuration:
         code = {call.directory: self._code(self._folder(call.directory)) for call in self.calls}
-        return configure(code, self._modules_json, self.product)
+        if self.inspections is None:
+            return configure(code, self._modules_json, self.product)
+        with self.inspections.kept() as before:
+            return configure(code, self._modules_json, self.product, before.read)
 
     @cached_property
     def trees(self) -> dict[str, dict[str, str]]:
