@@ -32,7 +32,7 @@ from stackly_worker.runner import (
     worktree,
 )
 from stackly_worker.runner.artifact import ArtifactRefusedError
-from stackly_worker.runner.batch_spec import BatchSpec
+from stackly_worker.runner.batch_spec import PLAN, STARTED, VARIABLES, BatchSpec
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
@@ -60,9 +60,6 @@ from stackly_worker.runner.statewatch import ReadState, StateVersion
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
 
-STARTED = "apply-started"
-PLAN = "plan.bin"
-VARIABLES = "variables.tfvars.json"
 # What ends a phase in words of its own, which hold no secret.
 _TOLD = (
     worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,

@@ -7,6 +7,11 @@ from typing import Any
 from stackly_worker.runner import limits
 from stackly_worker.runner.options import EngineOptions
 
+# Names in a batch's folder.
+STARTED = "apply-started"
+PLAN = "plan.bin"
+VARIABLES = "variables.tfvars.json"
+
 
 @dataclass(frozen=True)
 class BatchSpec:
