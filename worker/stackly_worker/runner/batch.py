@@ -19,7 +19,6 @@ from stackly_worker.runner import (
     limits,
     orders,
     plugin_cache,
-    report,
     resolving,
     terraform,
     units,
@@ -112,7 +111,7 @@ class Batch:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with self._session(applies=applies) as session, AsyncExitStack() as held:
             outcome = await self._ended(partial(self._in_place, phase, held), session)
-            if words := report.last_words(outcome):
+            if words := outcome.last_words:
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()

@@ -182,6 +182,15 @@ class Outcome:
     left: tuple[LeftUnit, ...] = ()
     unit_batches: tuple[UnitReport, ...] = ()  # that `report_units` was not told of
 
+    @property
+    def last_words(self) -> str:
+        """The end of a log: why it ended so, and what nobody can be sure of."""
+        words = [f"\n{self.reason}"] if self.reason else []
+        if self.suspects:
+            words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
+            words += [f"  {address} ({action})" for address, action in sorted(self.suspects.items())]
+        return "\n".join(words)
+
 
 class OthersPlane(Protocol):
     """The calls about other workers on the same apply; they fail as those of ControlPlane do."""

@@ -122,12 +122,3 @@ def _terraform_error(error: TerraformError) -> runs_pb2.TerraformError:
     return runs_pb2.TerraformError(
         summary=error.summary, detail=error.detail, address=error.address, path=error.file, line=error.line
     )
-
-
-def last_words(outcome: Outcome) -> str:
-    """The end of a log: why it ended so, and what nobody can be sure of."""
-    words = [f"\n{outcome.reason}"] if outcome.reason else []
-    if outcome.suspects:
-        words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
-        words += [f"  {address} ({action})" for address, action in sorted(outcome.suspects.items())]
-    return "\n".join(words)
