@@ -1,9 +1,8 @@
 """What Terraform would record as `dependencies` and `create_before_destroy`, from the configuration alone."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from stackly_engine import ordering
@@ -107,19 +106,6 @@ def restored(resources: list[dict[str, Any]], d: Dependencies) -> list[dict[str,
 def stripped(resources: list[dict[str, Any]], d: Dependencies | None = None) -> list[dict[str, Any]]:
     """The resources of a state without the two fields, those of deposed objects apart; with `d` only where it has them."""
     return [_changed(resource, {}) if d is None or _address(resource) in d.of else resource for resource in resources]
-
-
-def key_of(tree: ReferenceTree) -> str:
-    """A digest of all that `closed` makes something of."""
-    digest = hashlib.sha256()
-    for field in fields(tree):
-        part = getattr(tree, field.name)
-        for name in sorted(part):
-            digest.update(
-                "\t".join((name, *(sorted(part[name]) if isinstance(part, Mapping) else ()))).encode() + b"\n"
-            )
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def _with_fields(resource: dict[str, Any], d: Dependencies) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class _Reader:
             self._below.setdefault(key.partition(".")[0], []).append(key)
         self._modules: dict[int, _Module] = {}
         self._trees: dict[tuple[str, ...], dict[str, str]] = {}
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[int, str] = {}
         self._directories = {key: call.directory for key, call in self.configuration.calls.items()}
         self._root_tree = Tree(context.trees.get(".", {}))
         self._needs = {unit: graph.needs([unit]) for unit in graph.units}
@@ -176,17 +176,18 @@ class _Reader:
             place = posixpath.normpath(posixpath.join(directory, path))
             code = as_code.get(posixpath.join(directory, path))
             if code is not None and not any(_is_below(place, other) for other in in_place):
-                found[f"{reasons.CODE}:{place}"] = self._file_tokens(place, *code)
+                found[f"{reasons.CODE}:{place}"] = self._file_tokens(*code)
             else:
                 found[f"{reasons.CODE}:{place}"] = digest
         return _by_folder(found, posixpath.normpath(directory)) if len(found) > _MANY else found
 
-    def _file_tokens(self, place: str, key: str, name: str) -> str:
-        if place not in self._tokens:
-            file = self.configuration.modules[key].files[name]
+    def _file_tokens(self, key: str, name: str) -> str:
+        """Told once of a file, in however many directories it lies."""
+        file = self.configuration.modules[key].files[name]
+        if id(file) not in self._tokens:
             written = file.data if name.endswith(".json") else file.tokens(Span(0, len(file.data)))
-            self._tokens[place] = f"tokens:{_digest(written)}"
-        return self._tokens[place]
+            self._tokens[id(file)] = f"tokens:{_digest(written)}"
+        return self._tokens[id(file)]
 
     def _files(self, readings: Iterable[tuple[Reading, str]]) -> dict[str, str]:
         """Files of the root that code in a directory reads by a path one can tell; else the whole source."""

@@ -43,7 +43,7 @@ def reference_tree(configuration: Configuration, *, imports: bool = True) -> Ref
     """
     edges: dict[str, set[str]] = {}
     resources: dict[str, Node] = {}
-    scopes = _scopes(configuration)
+    scopes = scopes_of(configuration)
     for scope in scopes.values():
         for name, needed in scope.steps():
             edges.setdefault(name, set()).update(needed)
@@ -58,7 +58,7 @@ def reference_tree(configuration: Configuration, *, imports: bool = True) -> Ref
         {name: frozenset(needed) for name, needed in edges.items()},
         frozenset(resources),
         frozenset(managed),
-        frozenset(name for name in managed if _before_destroy(resources[name].block)),
+        frozenset(name for name in managed if created_before_destroy(resources[name].block)),
         frozenset(name for name, node in resources.items() if is_conditional(node)),
     )
 
@@ -77,14 +77,14 @@ def prefix_of(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Scope:
+class Scope:
     """One module of the tree at its place; `given` maps its provider configurations to those of the caller."""
 
     key: str
     module: Module
     providers: ModuleProviders
     given: Mapping[Use, Use]
-    parent: "_Scope | None"
+    parent: "Scope | None"
 
     @cached_property
     def prefix(self) -> str:
@@ -170,22 +170,23 @@ def _nested(check: Block) -> Iterator[str]:
     return (f"data.{'.'.join(block.labels)}" for block in check.blocks if block.type == Kind.DATA)
 
 
-def _imports(root: _Scope) -> Iterator[tuple[str, set[str]]]:
+def _imports(root: Scope) -> Iterator[tuple[str, set[str]]]:
     """What the resources that import blocks are for wait for because of them."""
     for node in root.module.nodes.values():
         if node.kind is Kind.IMPORT and "to" in node.block.attributes:
             yield indexless(node.block.attributes["to"].text), root.targets(node.references)
 
 
-def _before_destroy(block: Block) -> bool:
+def created_before_destroy(block: Block) -> bool:
+    """Whether the code of a resource says so itself, in words that need no reckoning."""
     settings = (inner.attributes.get("create_before_destroy") for inner in block.blocks if inner.type == "lifecycle")
     return any(word(setting) == "true" for setting in settings if setting is not None)
 
 
-def _scopes(configuration: Configuration) -> dict[str, _Scope]:
+def scopes_of(configuration: Configuration) -> dict[str, Scope]:
     """By key, callers first."""
     known: dict[int, ModuleProviders] = {}
-    scopes: dict[str, _Scope] = {}
+    scopes: dict[str, Scope] = {}
     for key in sorted(configuration.modules, key=lambda key: (key.count(".") if key else -1, key)):
         module = configuration.modules[key]
         providers = known.setdefault(id(module), ModuleProviders(module, configuration.product))
@@ -194,5 +195,5 @@ def _scopes(configuration: Configuration) -> dict[str, _Scope]:
             call = configuration.calls[key]
             parent = scopes[call.parent]
             given = dict(through(parent.module.nodes[f"module.{call.name}"].block, providers, parent.providers))
-        scopes[key] = _Scope(key, module, providers, given, parent)
+        scopes[key] = Scope(key, module, providers, given, parent)
     return scopes

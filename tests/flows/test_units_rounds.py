@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -34,17 +34,19 @@ resource "terraform_data" "x" {
   }
 }
 """
-_DEFERRED = """
+_ONE = """
 variable "ledger" { type = string }
 module "a" {
   source = "./a"
   file   = var.ledger
 }
-module "b" {
+"""
+_DEFERRED = f"""{_ONE}
+module "b" {{
   source = "./b"
   length = length(module.a.id)
   file   = var.ledger
-}
+}}
 """
 # Whoever applies `a` leaves another word to its readers than the one that they were planned with.
 _WRITES = """
@@ -206,3 +208,25 @@ async def test_what_would_do_other_than_was_approved_is_asked_for(job: Job, tmp_
     await run.approve()
     await job.applied(run)
     await settled(job, ledger, tmp_path / "plain")
+
+
+async def test_what_another_worker_finds_otherwise_is_planned_again(job: Job, tmp_path: Path) -> None:
+    """Planned where Terraform gets one environment, applied where it gets another: planned there, approved, applied."""
+    zone = job.platform.name("zone")
+    labels = json.dumps({"zone": zone})
+    ledger = rounds(job, "moved", **{"main.tf": _ONE, "a__main.tf": _ID})
+    ledger = replace(ledger, more=f'  requires {{\n    labels = {{ zone = "{zone}" }}\n  }}')
+    here = await job.platform.join(job.owner, {"WHERE": "here"}, LABELS=labels)
+    run = await job.pushed(ledger)
+    await asks(run, 1)
+    await job.platform.leave(here)
+    there = await job.platform.join(job.owner, {"WHERE": "there"}, LABELS=labels)
+    await run.approve()
+    await asks(run, 2)
+    assert ledger.made() == []
+    assert (await job.owner.stacks.get(ledger.stack)).raw.lock is None
+    await run.approve()
+    await job.applied(run)
+    assert ledger.made() == ["a"]
+    await settled(job, ledger, tmp_path / "plain")
+    await job.platform.leave(there)

@@ -22,6 +22,7 @@ MODES: Mapping[str, Options] = {
 # What docs/engine.md names of OpenTofu: its plans say less of unknown values, its states no result of some checks.
 TOFU = TOOL.product is Product.TOFU
 LESS_KNOWN = frozenset({"known and unknown"})
+UNTOLD = frozenset({"what is known of unknowns"})  # planted bugs that therefore cannot be seen there
 
 
 @dataclass

@@ -30,7 +30,7 @@ from stackly_engine.pricing import Price, assumed, measured
 from stackly_engine.reasons import FORCED, Reason
 from stackly_engine.records import Record
 from stackly_engine.schedule import Freshness
-from stackly_engine.source import Kind, Whole
+from stackly_engine.source import Kind, Module, Whole
 
 _BUILTIN = "terraform.io/builtin/terraform"  # of terraform_data and terraform_remote_state: part of the tool itself
 
@@ -216,16 +216,24 @@ def _asked(project: Project) -> str:
 
 
 def _init_texts(configuration: Configuration) -> Iterator[str]:
+    """By call; what a module says is told once, however often it is called."""
+    said: dict[int, str] = {}
     for key, module in sorted(configuration.modules.items()):
-        for address, node in sorted(module.nodes.items()):
-            attributes = node.block.attributes
-            if node.kind is Kind.MODULE:
-                told = (attributes[name].text for name in ("source", "version") if name in attributes)
-                yield " ".join((key, address, *told))
-            elif node.kind is Kind.TERRAFORM:
-                file = module.files[node.block.file]
-                yield file.tokens(node.span).decode(errors="replace")
-            elif node.kind in {Kind.RESOURCE, Kind.DATA, Kind.EPHEMERAL}:
-                yield node.block.labels[0].partition("_")[0]
-            elif node.kind is Kind.PROVIDER:
-                yield node.block.labels[0]
+        if id(module) not in said:
+            said[id(module)] = "\0".join(_asked_by(module))
+        yield f"{key}\0{said[id(module)]}"
+
+
+def _asked_by(module: Module) -> Iterator[str]:
+    for address, node in sorted(module.nodes.items()):
+        attributes = node.block.attributes
+        if node.kind is Kind.MODULE:
+            told = (attributes[name].text for name in ("source", "version") if name in attributes)
+            yield " ".join((address, *told))
+        elif node.kind is Kind.TERRAFORM:
+            file = module.files[node.block.file]
+            yield file.tokens(node.span).decode(errors="replace")
+        elif node.kind in {Kind.RESOURCE, Kind.DATA, Kind.EPHEMERAL}:
+            yield node.block.labels[0].partition("_")[0]
+        elif node.kind is Kind.PROVIDER:
+            yield node.block.labels[0]

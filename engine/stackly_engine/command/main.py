@@ -3,6 +3,7 @@
 What is imported here is little: when nothing changed, the answer is there before the rest would be loaded.
 """
 
+import gc
 import os
 import sys
 from argparse import Namespace
@@ -13,6 +14,9 @@ from stackly_engine.command.arguments import parsed
 from stackly_engine.command.glance import Glance, nothing, settled
 
 INTERRUPTED = 130  # 128 and SIGINT
+_COLLECT_AFTER = (
+    2_000_000  # objects; what one run reads of a root stays to its end, looking through it again finds nothing
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,9 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if skipped is not None:
         sys.stdout.write(nothing(skipped, as_json=options.json))
         return 0
-    from stackly_engine.command.commands import run
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *before[1:])
+    try:
+        from stackly_engine.command.commands import run
 
-    return run(options, glance)
+        return run(options, glance)
+    finally:
+        gc.set_threshold(*before)
 
 
 def _glance(options: Namespace) -> Glance | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from stackly_engine import outlines
 from stackly_engine.deltas import unit_of_top
-from stackly_engine.dependencies import Dependencies, closed, key_of
+from stackly_engine.dependencies import Dependencies, closed
 from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of, part_of
 from stackly_engine.fingerprints import Parts
@@ -17,6 +17,7 @@ from stackly_engine.moves import Routes
 from stackly_engine.pricing import Price
 from stackly_engine.reasons import Reason
 from stackly_engine.records import Place, Record
+from stackly_engine.reference_key import key_of
 from stackly_engine.reference_tree import ReferenceTree, reference_tree
 from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 
@@ -57,7 +58,7 @@ class Known:
 
     @cached_property
     def tree(self) -> ReferenceTree:
-        """Terraform's own graph below the units; only asked for when something is applied or destroyed."""
+        """Terraform's own graph below the units; only asked for when something is destroyed, or a reference has moved."""
         return reference_tree(self.graph.configuration, imports=False)
 
     @cached_property
@@ -67,8 +68,8 @@ class Known:
 
     @cached_property
     def dependencies_key(self) -> str:
-        """Of equal keys are equal dependencies."""
-        return key_of(self.tree)
+        """Of equal keys are equal dependencies; the graph need not be made for it."""
+        return key_of(self.graph.configuration)
 
     @property
     def facts(self) -> Facts:

@@ -11,6 +11,7 @@ from stackly_engine.driving.ports import Share
 from stackly_engine.exports import prefix_of, without_generated
 from stackly_engine.graph import OUTPUTS, Graph
 from stackly_engine.merging import Written
+from stackly_engine.reference_key import declared_resources
 from stackly_engine.source import Kind
 
 
@@ -89,8 +90,9 @@ def _as_before(known: Known, now: Iterable[Mapping[str, Any]], tops: Collection[
         parts = [part for part in known.document.get("resources") or [] if slices.top_of(part) in tops and _lives(part)]
         found = merging.remembered({"resources": parts})
         named = {instances.config(instances.of_resource(part)) for part in now if part["mode"] == "managed"}
-        if named & known.tree.managed <= found.of.keys():
-            of = {address: found.of[address] for address in named & known.tree.managed}
+        code = declared_resources(known.graph.configuration, named)
+        if code <= found.of.keys():
+            of = {address: found.of[address] for address in code}
             return Dependencies(of, found.before_destroy, frozenset())
     return known.dependencies
 

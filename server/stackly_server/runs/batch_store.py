@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow, kwargs_row
 
 from stackly_server.access import Batch
 from stackly_server.database import Database
-from stackly_server.runs.model import BatchRow, BatchStatus, Outcome, Phase
+from stackly_server.runs.model import BatchRow, BatchStatus, Outcome, Phase, Run
 
 Connection = AsyncConnection[TupleRow]
 
@@ -19,7 +19,9 @@ _BATCH = """run_id, plan_number, phase, batch, slices, status, task_queue, nonce
     started_at, finished_at, uncovered"""
 _KEY = "account_id = %(account)s AND run_id = %(run)s AND plan_number = %(number)s AND phase = %(phase)s AND batch = %(batch)s"
 
-_STATUSES = {Outcome.SUCCEEDED: "SUCCEEDED", Outcome.PARTIAL: "SUCCEEDED", Outcome.GONE: "CANCELED"}
+_STATUSES = {
+    Outcome.SUCCEEDED: "SUCCEEDED", Outcome.PARTIAL: "SUCCEEDED", Outcome.GONE: "CANCELED", Outcome.STALE: "CANCELED",
+}  # fmt: skip
 
 
 def _batch(**row: Any) -> BatchRow:
@@ -186,6 +188,41 @@ async def finish(conn: Connection, account_id: UUID, batch: BatchRow, outcome: O
         _key(account_id, batch, status=status, outcome=outcome.value, code=exit_code, epoch=batch.epoch),
     )
     return cursor.rowcount == 1
+
+
+async def stale_in_a_row(conn: Connection, account_id: UUID, run_id: UUID) -> int:
+    """How many applies of a run were stale since the last one that began."""
+    cursor = await conn.execute(
+        """
+        SELECT count(*) FROM run_batches AS b
+        WHERE account_id = %(account)s AND run_id = %(run)s AND outcome = 'STALE' AND NOT EXISTS (
+            SELECT FROM run_batches AS begun WHERE begun.account_id = b.account_id AND begun.run_id = b.run_id
+                AND begun.apply_started_at IS NOT NULL AND begun.plan_number > b.plan_number
+        )
+        """,
+        {"account": account_id, "run": run_id},
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def others_began(conn: Connection, account_id: UUID, run: Run) -> bool:
+    """Whether applies of other runs of the stack state began since the one by which this run was applied in part."""
+    cursor = await conn.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM runs AS r JOIN run_batches AS b ON b.account_id = r.account_id AND b.run_id = r.id
+            WHERE r.account_id = %(account)s AND r.stack_state_id = %(state)s AND r.id <> %(run)s
+                AND b.apply_started_at > (
+                    SELECT max(finished_at) FROM run_batches
+                    WHERE account_id = %(account)s AND run_id = %(run)s AND outcome = 'PARTIAL' AND plan_number < %(number)s
+                )
+        )
+        """,
+        {"account": account_id, "state": run.stack_state_id, "run": run.id, "number": run.plan_number},
+    )
+    row = await cursor.fetchone()
+    return bool(row and row[0])
 
 
 async def late(conn: Connection, account_id: UUID, seconds: int) -> list[BatchRow]:

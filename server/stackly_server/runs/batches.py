@@ -259,8 +259,8 @@ class BatchService:
         left: Sequence[Left] = (),
     ) -> None:  # fmt: skip
         """What follows from the end of a batch."""
-        if batch.phase is Phase.PLAN and outcome is Outcome.PARTIAL:
-            raise Invalid("VALIDATION_FAILED", "Only an apply can be partial.")
+        if batch.phase is Phase.PLAN and outcome in {Outcome.PARTIAL, Outcome.STALE}:
+            raise Invalid("VALIDATION_FAILED", "Only an apply can be partial or stale.")
         if run.done:
             return  # superseded meanwhile
         if batch.phase is Phase.APPLY:
@@ -268,6 +268,9 @@ class BatchService:
                 await store.add_suspects(tx.conn, tx.account_id, run.id, suspects)
             plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
             check_end(batch, plan, outcome, left)
+            if outcome is Outcome.STALE and not batch.helps:
+                await self._progress.stale(tx, run, state, error)
+                return
             await self._apply_ended(tx, run, state, batch, outcome, error or _lost("applying"), left)
             return
         plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)

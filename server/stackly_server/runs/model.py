@@ -116,6 +116,7 @@ class Outcome(StrEnum):
     GONE = "GONE"
     LOST = "LOST"
     PARTIAL = "PARTIAL"
+    STALE = "STALE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from stackly_server.runs.model import (
     Status,
     Trigger,
 )
-from stackly_server.runs.rounds import failure, kept
+from stackly_server.runs.rounds import failure, kept, too_stale
 from stackly_server.runs.verdict import after_apply, after_plan, votes
 from stackly_server.stacks.service import StackService, StackState
 from stackly_server.states.model import StateHead
@@ -78,7 +78,8 @@ class Progress:
     async def planned(self, tx: Transaction, run: Run, state: StackState, plan: Plan) -> None:
         """A plan is there: ends the run, asks people, or puts it in line to apply."""
         judged = await self.judge(tx.conn, tx.account_id, _with_plan(run, plan), state)
-        target = after_plan(run, plan.has_changes, judged.verdict, plan.deferred)
+        others = run.partly_applied and await batch_store.others_began(tx.conn, tx.account_id, run)
+        target = after_plan(run, plan.has_changes, judged.verdict, plan.deferred, others=others)
         columns: dict[str, Any] = {"plan_digest": plan.digest}
         if target is Status.AWAITING_APPROVAL:
             columns["expires_at"] = judged.verdict.expires_seconds or APPROVAL_SECONDS_DEFAULT
@@ -170,7 +171,8 @@ class Progress:
 
         One that left units has them planned again at once, on the state as it is now, and holds no lock until that is approved.
         """
-        target = after_apply(run, outcome, len(left))
+        others = run.partly_applied and await batch_store.others_began(tx.conn, tx.account_id, run)
+        target = after_apply(run, outcome, len(left), others=others)
         columns = kept(left) if outcome is Outcome.PARTIAL else {}
         if target is Status.FAILED:
             columns["error"] = failure(run, (), left=left) if outcome is Outcome.PARTIAL else error
@@ -187,6 +189,18 @@ class Progress:
             await self._stacks.run_failed(tx, state.id, run.type is RunType.DESTROY)
         await self._states.release(tx, state.id, run.id)
         await self.advance(tx, state)
+
+    async def stale(self, tx: Transaction, run: Run, state: StackState, error: Any) -> None:
+        """An apply found, before it began, that what was planned on is not what is there: has the run planned again.
+
+        As for a state that moved, an equal digest keeps its approvals. Too many in a row end the run.
+        """
+        times = await batch_store.stale_in_a_row(tx.conn, tx.account_id, run.id)
+        if (reason := too_stale(times, error)) is not None:
+            await self.applied(tx, run, state, Outcome.FAILED, reason)
+        elif await self._plan_again(tx, run, state) is not None:
+            await self._states.release(tx, state.id, run.id)
+            await self.advance(tx, state)
 
     async def step(
         self, tx: Transaction, run: Run, state: StackState, target: Status, by: str = "", **columns: Any

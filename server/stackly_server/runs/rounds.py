@@ -9,6 +9,7 @@ from stackly_server.limits import LEFT_UNITS_SHOWN
 from stackly_server.runs.model import BatchRow, Left, Outcome, Plan, Run
 
 _NAMED = 5  # units that a message names
+_STALE_MAX = 3  # times in a row that a run is planned again since the apply of it was stale
 _BY_OTHERS = "NEEDS_OTHERS"
 
 
@@ -33,10 +34,24 @@ def failure(
     }
 
 
+def too_stale(times: int, error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Why a run ends whose applies were stale so many times in a row; None while it is planned again."""
+    if times <= _STALE_MAX:
+        return None
+    said = str((error or {}).get("message", "")) or "what the plan was made on is not what the apply found"
+    return {
+        "reason": "PLAN_STALE",
+        "message": f"{said} So it was {times} times in a row, each time after a new plan: do the workers of this stack "
+        "differ in what they pass on to Terraform, or in where they keep their work? Nothing of these plans was applied.",
+    }
+
+
 def check_end(batch: BatchRow, plan: Plan | None, outcome: Outcome, left: Sequence[Left]) -> None:
     """Refuses ends of an apply that cannot be: Invalid."""
     if batch.apply_started_at is None and outcome in {Outcome.SUCCEEDED, Outcome.PARTIAL}:
         raise Invalid("VALIDATION_FAILED", "An apply that did not begin cannot have succeeded.")
+    if outcome is Outcome.STALE and (batch.apply_started_at is not None or plan is None or not plan.units):
+        raise Invalid("VALIDATION_FAILED", "Only an apply by units that did not begin can be stale.")
     if bool(left) != (outcome is Outcome.PARTIAL):
         raise Invalid("VALIDATION_FAILED", "An apply names what it left when, and only when, it is partial.")
     names = [one.unit for one in left]

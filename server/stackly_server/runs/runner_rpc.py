@@ -39,6 +39,7 @@ _OUTCOMES = {
     tasks_pb2.BATCH_OUTCOME_GONE: Outcome.GONE,
     tasks_pb2.BATCH_OUTCOME_LOST: Outcome.LOST,
     tasks_pb2.BATCH_OUTCOME_PARTIAL: Outcome.PARTIAL,
+    tasks_pb2.BATCH_OUTCOME_STALE: Outcome.STALE,
 }
 _LINK, _PROGRAM = 0o120000, 0o100755  # modes of Git
 
@@ -292,7 +293,7 @@ class RunnerServicer:
 
     async def FinishBatch(self, request: runner.FinishBatchRequest, call: Subject) -> runner.FinishBatchResponse:
         if request.outcome not in _OUTCOMES:
-            raise Invalid("VALIDATION_FAILED", "outcome is one of succeeded, failed, gone, lost, partial.")
+            raise Invalid("VALIDATION_FAILED", "outcome is one of succeeded, failed, gone, lost, partial, stale.")
         error = None
         if request.HasField("error"):
             error = MessageToDict(request.error, preserving_proto_field_name=True)

@@ -6,24 +6,27 @@ from stackly_server.policies.model import Choice, Verdict, Vote
 from stackly_server.runs.model import READ_ONLY, Approval, BatchRow, BatchStatus, Outcome, Phase, Run, Status, counts
 
 
-def after_plan(run: Run, has_changes: bool, verdict: Verdict, deferred: int = 0) -> Status:  # noqa: FBT001
-    """Where a run goes with a new plan, in which so many units are deferred."""
+def after_plan(run: Run, has_changes: bool, verdict: Verdict, deferred: int = 0, *, others: bool = False) -> Status:  # noqa: FBT001
+    """Where a run goes with a new plan, in which so many units are deferred; `others` as of `progresses`."""
     if run.type in READ_ONLY:
         return Status.PLANNED_AND_FINISHED
     if not has_changes:
         return Status.APPLIED if run.partly_applied else Status.PLANNED_AND_FINISHED
-    if verdict.deny or not progresses(run, deferred):
+    if verdict.deny or not progresses(run, deferred, others=others):
         return Status.FAILED
     return Status.APPLY_QUEUED if verdict.satisfied else Status.AWAITING_APPROVAL
 
 
-def progresses(run: Run, left: int) -> bool:
-    """Whether so many units that an apply leaves, or is to leave, are fewer than the apply before left: so rounds end."""
-    return not run.partly_applied or left < run.left_count
+def progresses(run: Run, left: int, *, others: bool = False) -> bool:
+    """Whether so many units that an apply leaves, or is to leave, are fewer than the apply before left: so rounds end.
+
+    When `others` applied since, there may be more to do than was left: then this round is like the first.
+    """
+    return others or not run.partly_applied or left < run.left_count
 
 
-def after_apply(run: Run, outcome: Outcome, left: int = 0) -> Status:
-    """Where a run goes when its apply ended, and left so many units to be planned again.
+def after_apply(run: Run, outcome: Outcome, left: int = 0, *, others: bool = False) -> Status:
+    """Where a run goes when its apply ended, and left so many units to be planned again; `others` as of `progresses`.
 
     An apply that came to its end is applied, though it was to be stopped.
     """
@@ -31,7 +34,7 @@ def after_apply(run: Run, outcome: Outcome, left: int = 0) -> Status:
         return Status.APPLIED
     if run.status is Status.CANCELING and outcome is not Outcome.LOST:
         return Status.CANCELED
-    if outcome is Outcome.PARTIAL and progresses(run, left):
+    if outcome is Outcome.PARTIAL and progresses(run, left, others=others):
         return Status.PARTIALLY_APPLIED
     return Status.FAILED
 

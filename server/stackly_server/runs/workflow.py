@@ -24,6 +24,7 @@ _ONCE = RetryPolicy(maximum_attempts=1)
 _CONTINUE_AFTER = 2000  # events of history
 _REPORTED = frozenset({
     tasks_pb2.BATCH_OUTCOME_SUCCEEDED, tasks_pb2.BATCH_OUTCOME_FAILED, tasks_pb2.BATCH_OUTCOME_PARTIAL,
+    tasks_pb2.BATCH_OUTCOME_STALE,
 })  # fmt: skip
 
 

@@ -192,6 +192,37 @@ async def test_others_may_apply_between_two_rounds(desk: Desk) -> None:
     assert kept.run.status is Status.APPLY_QUEUED  # under an equal digest
 
 
+async def test_what_others_applied_between_two_rounds_is_no_lack_of_progress(desk: Desk) -> None:
+    """There is more to do now than this run had left; the round after that is held to it again."""
+    run = await partly(desk)
+    await desk.approve(await desk.plan(other := await desk.create(), "three", serial=1))
+    await desk.apply(other, serial=2)
+    more = await plan(desk, run, chain("two", [B, C, D]), number=2, serial=2)
+    assert more.run.status is Status.AWAITING_APPROVAL
+    await desk.approve(run)
+    left = [WAITS, NEEDS, Left(D, "NEEDS_OTHERS")]
+    await end(desk, await applying(desk, run, number=2, serial=3), *left)
+    assert ((await desk.read(run)).run.status, (await desk.read(run)).run.left_count) == (Status.PARTIALLY_APPLIED, 3)
+    await plan(desk, run, chain("four", skipped=[B, C, D]), number=3, serial=3)
+    await desk.approve(run)
+    await end(desk, await applying(desk, run, number=3, serial=4), *left)
+    ended = (await desk.read(run)).run
+    assert (ended.status, ended.error and ended.error["reason"]) == (Status.FAILED, "NO_PROGRESS")
+
+
+async def test_others_that_applied_before_or_other_stacks_excuse_nothing(desk: Desk) -> None:
+    before = await desk.plan(await desk.create(), "zero")
+    await desk.approve(before)
+    await desk.apply(before)
+    run = await desk.create()
+    await plan(desk, run, chain("one", [B, C], [D]), serial=1)
+    await desk.approve(run)
+    await end(desk, await applying(desk, run, serial=2), WAITS, NEEDS)
+    waiting = await desk.plan(await desk.create(), "three", serial=2)  # it does not apply
+    assert waiting.run.status is Status.AWAITING_APPROVAL
+    assert (await plan(desk, run, chain("two", [B, C]), number=2, serial=2)).run.status is Status.FAILED
+
+
 async def test_a_waiting_round_gives_way(desk: Desk) -> None:
     """To a person, to a newer push, to nobody's word; and the stack state says that it was left between two commits."""
     canceled = await partly(desk)
@@ -290,5 +321,9 @@ def test_a_plan_of_a_round_goes_where_a_plan_may_go(left: int, deferred: int, ch
     assert target in FOLLOWS[Status.PLANNING]
     if left and deferred >= left and changes:
         assert target is Status.FAILED
+        again = after_plan(
+            run_in(Status.PLANNING, left), changes, make_verdict(satisfied=satisfied), deferred, others=True
+        )
+        assert again in {Status.APPLY_QUEUED, Status.AWAITING_APPROVAL}
     if not changes:
         assert target is (Status.APPLIED if left else Status.PLANNED_AND_FINISHED)

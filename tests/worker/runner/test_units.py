@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from fakes.control_plane import MemoryPlane
+from stackly.worker.v1 import tasks_pb2
 from stackly_engine.projected_chain import ProjectedChain, projected
-from stackly_worker.runner import limits, recovery, units_known, units_recovery
+from stackly_worker.runner import limits, recovery, report, units_known, units_recovery
 from stackly_worker.runner.batch import Batch
 from stackly_worker.runner.ports import Renewal
 from waiting import until
@@ -190,8 +191,35 @@ async def test_what_was_begun_by_others_is_stale(make_batch: Make, tmp_path: Pat
     plane.nonces.clear()
     plane.plan = first
     outcome = await make_batch(plane, plan_key="run-1/1/b1", **facts).apply()
-    assert (outcome.status, plane.nonces) == ("failed", [])
-    assert "plan again" in outcome.reason
+    assert (outcome.status, outcome.cause, plane.nonces) == ("stale", "PLAN_STALE", [])
+    assert "state's bytes are not those that the plan was made on" in outcome.reason
+    told = report.finished(outcome, phase=tasks_pb2.BATCH_PHASE_APPLY, timed_out=False)
+    assert (told.outcome, told.error.reason) == (tasks_pb2.BATCH_OUTCOME_STALE, "PLAN_STALE")
+    await make_batch(plane, plan_key="run-1/2/b1", **facts).plan()
+    assert (await make_batch(plane, plan_key="run-1/2/b1", **facts).apply()).status == "applied"
+
+
+async def test_another_environment_is_stale_and_what_is_planned_again_is_applied(make_batch: Make) -> None:
+    """Planned on one worker, applied on another that passes something else on."""
+    plane = MemoryPlane(files())
+    facts = {"source_digest": "s1", "units": True}
+    here, there = ({"place": name, "environment": {"WHERE": name}} for name in ("here", "there"))
+    await make_batch(plane, plan_key="run-1/1/b1", **facts, **here).plan()
+    outcome = await make_batch(plane, plan_key="run-1/1/b1", **facts, **there).apply()
+    assert (outcome.status, plane.nonces, plane.versions) == ("stale", [], [])
+    assert "providers or environment are not those" in plane.text
+    await make_batch(plane, plan_key="run-1/2/b1", **facts, **there).plan()
+    assert (await make_batch(plane, plan_key="run-1/2/b1", **facts, **there).apply()).status == "applied", plane.text
+
+
+async def test_a_root_that_cannot_be_cut_any_more_is_stale(make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    plane = MemoryPlane(files())
+    facts = {"source_digest": "s1", "units": True, "plan_key": "run-1/1/b1"}
+    await make_batch(plane, **facts).plan()
+    monkeypatch.setattr(units_known, "whole_reasons", lambda *_: ("a reason",))
+    outcome = await make_batch(plane, **facts).apply()
+    assert (outcome.status, plane.nonces) == ("stale", [])
+    assert "can no longer be cut (a reason)" in outcome.reason
 
 
 @pytest.mark.parametrize("renewal", [Renewal(cancel=True), Renewal(cancel=True, force=True)])

@@ -179,7 +179,8 @@ class Batch:
         except LeaseLostError as error:
             return session.outcome("lost", reason=str(error) or "the batch belongs to somebody else")
         except _TOLD as error:
-            return session.outcome("failed", reason=str(error))
+            status, cause = ("stale", "PLAN_STALE") if isinstance(error, PlanStaleError) else ("failed", "")
+            return session.outcome(status, reason=str(error), cause=cause)
 
     async def _plan(self, session: Session) -> Outcome:
         by_units = self.spec.units and self.spec.mode == "apply"

@@ -35,7 +35,7 @@ class StateRefusedError(Exception):
 
 
 class PlanStaleError(Exception):
-    """What the plan was made on has moved: it is not applied, plan again."""
+    """What the plan was made on is not what is there: nothing of it is applied, the run is planned again."""
 
 
 class BundleError(ValueError):
@@ -159,7 +159,8 @@ class LeftUnit:
 class Outcome:
     """How a batch ended; every text is redacted.
 
-    `status`: planned, applied, partial (what is `left` has to be planned again), failed, cancelled, lost (the lease went).
+    `status`: planned, applied, partial (what is `left` has to be planned again), stale (not begun: all has to be), failed,
+    cancelled, lost (the lease went).
     `cause` is a stable word for why it failed (an ErrorReason), empty when the step says enough. `suspects` are addresses
     that began and were not seen to end: address → action. `outputs` is exact JSON {name: {value, type, sensitive}} and may
     hold secrets.

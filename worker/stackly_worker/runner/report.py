@@ -17,6 +17,7 @@ _OUTCOMES = {
     "cancelled": tasks_pb2.BATCH_OUTCOME_GONE,
     "lost": tasks_pb2.BATCH_OUTCOME_GONE,
     "partial": tasks_pb2.BATCH_OUTCOME_PARTIAL,
+    "stale": tasks_pb2.BATCH_OUTCOME_STALE,
 }
 _WELL = (tasks_pb2.BATCH_OUTCOME_SUCCEEDED, tasks_pb2.BATCH_OUTCOME_PARTIAL)
 _SUSPECTS = 10_000

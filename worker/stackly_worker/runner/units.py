@@ -192,15 +192,15 @@ async def ready(desk: Desk, key: bytes, replaced: tuple[str, ...], bundle: Chain
     try:
         known = await reading.known(hands, at=on.at, lineage=on.lineage)
     except RunsWholeError as error:
-        raise PlanStaleError(f"the root can no longer be cut ({error}); plan again") from error
+        raise PlanStaleError(f"Nothing was applied: the root can no longer be cut ({error}).") from error
     now = reading.on(known, on.at)
     for what, planned_on, found in (
-        ("state", (on.serial, on.lineage, on.state_sha256), (now.serial, now.lineage, now.state_sha256)),
+        ("state's bytes", (on.serial, on.lineage, on.state_sha256), (now.serial, now.lineage, now.state_sha256)),
         ("units' records", dict(on.generations), dict(now.generations)),
         ("code, variables, engine, providers or environment", on.parts, now.parts),
     ):
         if planned_on != found:
-            raise PlanStaleError(f"the {what} moved since the plan was made; plan again")
+            raise PlanStaleError(f"Nothing was applied: the {what} are not those that the plan was made on.")
     return reading, known, await asyncio.to_thread(bundle.chain, known)
 
 

@@ -21,6 +21,7 @@ class BatchOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BATCH_OUTCOME_GONE: _ClassVar[BatchOutcome]
     BATCH_OUTCOME_LOST: _ClassVar[BatchOutcome]
     BATCH_OUTCOME_PARTIAL: _ClassVar[BatchOutcome]
+    BATCH_OUTCOME_STALE: _ClassVar[BatchOutcome]
 BATCH_PHASE_UNSPECIFIED: BatchPhase
 BATCH_PHASE_PLAN: BatchPhase
 BATCH_PHASE_APPLY: BatchPhase
@@ -30,6 +31,7 @@ BATCH_OUTCOME_FAILED: BatchOutcome
 BATCH_OUTCOME_GONE: BatchOutcome
 BATCH_OUTCOME_LOST: BatchOutcome
 BATCH_OUTCOME_PARTIAL: BatchOutcome
+BATCH_OUTCOME_STALE: BatchOutcome
 
 class BatchRef(_message.Message):
     __slots__ = ("run_id", "plan_number", "batch", "phase")

@@ -6068,7 +6068,8 @@ class Run(betterproto2.Message):
 
     left_count: "int" = betterproto2.field(31, betterproto2.TYPE_INT32)
     """
-    How many units its last apply left. Each apply of a run must leave fewer than the one before: else it fails with NO_PROGRESS.
+    How many units its last apply left. Each apply of a run must leave fewer than the one before, unless another run was applied
+    between them: else it fails with NO_PROGRESS.
     """
 
 
@@ -6109,7 +6110,7 @@ class RunError(betterproto2.Message):
     reason: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
     """
     A stable word, such as `PLAN_FAILED`, `APPLY_FAILED`, `INIT_FAILED`, `WORKER_LOST`, `CONFIG_INVALID`, `TIMEOUT`,
-    `NO_PROGRESS`.
+    `NO_PROGRESS`, `PLAN_STALE`.
     """
 
     message: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
