@@ -91,7 +91,8 @@ class Configuration:
 
     @cached_property
     def _ephemeral_outputs(self) -> Mapping[str, frozenset[str]]:
-        found = {id(module): _ephemeral_outputs(module) for module in self.modules.values()}
+        distinct = {id(module): module for module in self.modules.values()}
+        found = {number: _ephemeral_outputs(module) for number, module in distinct.items()}
         return {key: found[id(module)] for key, module in self.modules.items()}
 
     @cached_property

@@ -67,7 +67,7 @@ def value_at(inputs: Mapping[Place, str], place: Place) -> str:
 
 def is_static(name: str) -> bool:
     """Whether a part comes from the code alone."""
-    return name.partition(":")[0] not in _DYNAMIC
+    return not name.startswith(_DYNAMIC)
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[Reason, ...]:
@@ -83,7 +83,7 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[Reas
     return tuple(_reason(name, before, now) for name in sorted(names, key=_importance))
 
 
-_DYNAMIC = frozenset({reasons.INPUT, reasons.APPLIED})
+_DYNAMIC = (f"{reasons.INPUT}:", f"{reasons.APPLIED}:")
 _PLACES = {code: place for place, code in enumerate(reasons.PARTS)}
 
 

@@ -268,11 +268,11 @@ class Planning:
         status = self._status[unit]
         if status is Status.BLOCKED:
             return Decision(unit, run=False, reasons=(Reason(reasons.BLOCKED, self._because[unit]),))
+        if status is Status.SKIPPED:
+            return Decision(unit, run=False, reasons=(Reason(reasons.UNCHANGED),))
         found = own_reasons(self.facts, unit)
         if self._inputs_known(unit):
             found = (*found, *input_reasons(self.facts, unit, self._exports, self._changes))
-        if status is Status.SKIPPED:
-            return Decision(unit, run=False, reasons=(Reason(reasons.UNCHANGED),))
         return Decision(unit, run=True, reasons=found or (Reason(reasons.TOGETHER, self._because[unit]),))
 
     def _inputs_known(self, unit: str) -> bool:

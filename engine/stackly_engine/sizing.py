@@ -38,13 +38,16 @@ def troubles(resources: list[dict[str, Any]]) -> tuple[Reason, ...]:
 
 
 def _troubles(resource: Mapping[str, Any]) -> Iterator[str]:
-    names = (resource.get("module"), resource.get("type"), resource.get("name"))
-    address = ".".join(str(name) for name in names if name)
     for instance in resource.get("instances") or ():
         if instance.get("status") == "tainted":
-            yield f"{address} is tainted"
+            yield f"{_address(resource)} is tainted"
         if instance.get("deposed"):
-            yield f"{address} has a deposed object"
+            yield f"{_address(resource)} has a deposed object"
+
+
+def _address(resource: Mapping[str, Any]) -> str:
+    names = (resource.get("module"), resource.get("type"), resource.get("name"))
+    return ".".join(str(name) for name in names if name)
 
 
 def _below(modules: Mapping[str, Module]) -> dict[str, int]:

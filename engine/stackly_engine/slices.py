@@ -128,8 +128,13 @@ def split_by_top(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
     Nothing is taken out; resources keep their order. FormatError for a resource without an address.
     """
     parts: dict[str, list[dict[str, Any]]] = {}
+    module, mine = "", []
     for resource in state.get("resources") or []:
-        parts.setdefault(top_of(resource), []).append(resource)
+        # most stand beside others of their module; those are told without an address being made
+        if not module or resource.get("module") != module or not _is_named(resource):
+            module = resource.get("module") or ""
+            mine = parts.setdefault(top_of(resource), [])
+        mine.append(resource)
     return {key: value for key, value in state.items() if key != "resources"}, dict(sorted(parts.items()))
 
 
@@ -158,15 +163,16 @@ def join(
     return {**head, "resources": resources}
 
 
-_NAMED = frozenset({"mode", "type", "name"})
-
-
 def top_of(resource: Mapping[str, Any]) -> str:
     """The top-level address of a resource of a state: `module.a`, `t.n`, `data.t.n`."""
     module = resource.get("module")
-    if module and resource.keys() >= _NAMED:
+    if module and _is_named(resource):
         return instances.parse(module)[0].name
     return instances.of_resource(resource)[0].name
+
+
+def _is_named(resource: Mapping[str, Any]) -> bool:
+    return "mode" in resource and "type" in resource and "name" in resource
 
 
 def slice_bytes(resources: list[dict[str, Any]]) -> bytes:

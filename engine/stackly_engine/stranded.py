@@ -21,8 +21,9 @@ def stranded(graph: Graph, document: Mapping[str, Any], slices: Mapping[str, str
     """
     found: dict[str, Whole] = {}
     kept: dict[str, Collection[str]] = {}
+    declared = _Declared(graph)
     for resource in document.get("resources") or []:
-        unit = None if _declared(graph, resource) else _unit(graph, resource, slices)
+        unit = None if resource in declared else _unit(graph, resource, slices)
         if unit is None:
             continue
         if unit not in kept:
@@ -34,13 +35,19 @@ def stranded(graph: Graph, document: Mapping[str, Any], slices: Mapping[str, str
     return tuple(whole for _, whole in sorted(found.items()))
 
 
-def _declared(graph: Graph, resource: Mapping[str, Any]) -> bool:
-    """Whether the code still has it: then the code says which provider deletes its instances. Data is only forgotten."""
-    module = indexless(resource.get("module") or "").split(".")[1::2]
-    code = graph.configuration.modules.get(".".join(module))
-    return resource["mode"] != "managed" or (
-        code is not None and f"{resource['type']}.{resource['name']}" in code.nodes
-    )
+class _Declared:
+    """What the code still has: then the code says which provider deletes its instances. Data is only forgotten."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._nodes: dict[str, Collection[str]] = {}  # by the module of a state
+
+    def __contains__(self, resource: Mapping[str, Any]) -> bool:
+        module = resource.get("module") or ""
+        if module not in self._nodes:
+            code = self._graph.configuration.modules.get(".".join(indexless(module).split(".")[1::2]))
+            self._nodes[module] = code.nodes if code is not None else ()
+        return resource["mode"] != "managed" or f"{resource['type']}.{resource['name']}" in self._nodes[module]
 
 
 def _unit(graph: Graph, resource: Mapping[str, Any], slices: Mapping[str, str]) -> str | None:

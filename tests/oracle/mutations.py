@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stackly_engine.dependencies import Dependencies, dependencies
+from stackly_engine.dependencies import Dependencies, closed
 from stackly_engine.driving.pending import Pending
 from stackly_engine.exports import Export
 from stackly_engine.source import REAL, Kind
@@ -86,8 +86,8 @@ def _reasons(*without: str) -> Change:
     )
 
 
-def _literal_only(configuration: Any) -> Dependencies:
-    found = dependencies(configuration)
+def _literal_only(tree: Any) -> Dependencies:
+    found = closed(tree)
     return replace(found, before_destroy=found.literal_before_destroy)
 
 
@@ -153,7 +153,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("§3", "names that are bound are no references", "references:_identifiers", always(frozenset()), "names that shadow"),
     Mutation("§10", "validations belong to outputs", "graph:CLOSING", instead(frozenset({Kind.OUTPUT, Kind.CHECK})), "conditions and checks"),
     Mutation("§9", "what is used of an import's id", "graph:_BLOCKS", instead(frozenset({Kind.MOVED, Kind.REMOVED})), "import into the root"),
-    Mutation("§9", "import references are no dependencies", "dependencies:reference_tree", lambda right: lambda of, **_: right(of), "import into the root"),
+    Mutation("§9", "import references are no dependencies", "driving.known:reference_tree", lambda right: lambda of, **_: right(of), "import into the root"),
     Mutation("§4", "generated names do not collide", "mangling:name", instead(_unmangled), "names that nearly collide"),
     Mutation("§3", "a part of what was recorded whole", "cutting:part_of", instead(lambda exports, place: exports.get(place[0], {}).get(place[1])), "who reads the whole goes, who reads a part changes"),
     Mutation("§4", "lines stay where they are", "cutting:_lines", always(b""), "chain of modules"),
@@ -189,8 +189,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("§9", "coupling (ii): destroyed after an update", "coupling:_reasons", _reasons("but only after"), f"{_COMBINED}both"),
     Mutation("§9", "coupling (iii): the new one first", "coupling:_reasons", _reasons("must come first"), f"{_COMBINED}y"),
     Mutation("§9", "what is gone is always applied", "driving.carrying:REMOVED", instead("nothing"), "data sources go"),
-    Mutation("§9", "dependencies are restored", "driving.state:settled", lambda _: lambda document, _: dict(document), "a chain goes"),
-    Mutation("§9", "create_before_destroy is restored", "driving.known:dependencies", instead(_literal_only), f"{_COMBINED}y"),
+    Mutation("§9", "dependencies are restored", "driving.state:settled_again", lambda _: lambda known, document, tops: dict(document), "a chain goes"),
+    Mutation("§9", "create_before_destroy is restored", "driving.known:closed", instead(_literal_only), f"{_COMBINED}y"),
     Mutation("§9", "what is gone runs first", "deciding:Facts.upstream", instead(property(lambda self: {**self.graph.upstream, **({"removed": frozenset()} if self.removed else {})})), "a former user is updated"),
     Mutation("§9", "moved joins", "moves:_together", always(()), "from a kept module to another"),
     Mutation("§9", "moved gives its slice", "moves:_vanished", then(lambda found: dict.fromkeys(found, "removed")), "a module renamed"),

@@ -25,6 +25,9 @@ def test_each_planted_bug_is_of_one_rule_and_has_a_root() -> None:
     assert {one.case for one in MUTATIONS} <= CORPUS.keys()
     assert len({one.rule for one in MUTATIONS}) == len(MUTATIONS)
     assert all(one.section.startswith("§") for one in MUTATIONS)
+    for one in MUTATIONS:
+        with one.planted():
+            pass  # its place is there
 
 
 @pytest.mark.parametrize("name", QUICK)

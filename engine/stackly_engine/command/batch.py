@@ -55,12 +55,13 @@ class Shell:
         return self.processes.run(argv, self.project.root, env)
 
     def _brisk(self, state: int | None) -> dict[str, str]:
-        """Let Go collect garbage at five times what lives, not at two: a third less processor time for a batch.
+        """Let Go collect no garbage before there are 256 MiB, which a batch does not reach: a third less processor time.
 
         Only where nothing is loaded that would take much memory: no provider, no large state.
         """
         small = state is not None and state <= _SMALL
-        return {"GOGC": "400"} if small and not (self.project.root / ".terraform" / "providers").is_dir() else {}
+        quick = small and not (self.project.root / ".terraform" / "providers").is_dir()
+        return {"GOGC": "off", "GOMEMLIMIT": "256MiB"} if quick else {}
 
 
 class LocalHands:

@@ -18,6 +18,7 @@ class Folders:
         self.root = root
         self._files: dict[str, tuple[str, bytes | None]] = {}  # path → hash; bytes of what may be Terraform's
         self._trees: dict[str, dict[str, str]] = {}
+        self._digests: dict[tuple[frozenset[str], tuple[bytes, ...]], str] = {}
 
     def hashes(self, directory: str) -> dict[str, str]:
         """Path inside → SHA-256 of each file below that is source; a link counts by where it points."""
@@ -37,11 +38,14 @@ class Folders:
 
     def digest(self, directories: Iterable[str], *others: bytes) -> str:
         """One hash over every file of these folders, and over other bytes that say what they are."""
-        parts = hashlib.sha256(b"\0".join(others))
-        for directory in sorted(directories):
-            for path, value in sorted(self.hashes(directory).items()):
-                parts.update(f"{directory}\0{path}\0{value}\n".encode())
-        return parts.hexdigest()
+        key = frozenset(directories), others
+        if key not in self._digests:
+            parts = hashlib.sha256(b"\0".join(others))
+            for directory in sorted(key[0]):
+                for path, value in sorted(self.hashes(directory).items()):
+                    parts.update(f"{directory}\0{path}\0{value}\n".encode())
+            self._digests[key] = parts.hexdigest()
+        return self._digests[key]
 
     def path(self, directory: str) -> str:
         return self.root if directory == "." else f"{self.root}/{directory}"

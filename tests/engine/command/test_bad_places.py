@@ -54,8 +54,8 @@ def _sql(*statements: str) -> Callable[[Asked], None]:
         (_torn, "damaged"),
         (_sql("pragma user_version=99"), "another version of stackly-engine wrote it"),
         (_sql("drop table records", "create table records (x text)"), "no such column"),
-        (_sql("update records set document = '{}'"), "this is no record of a unit"),
-        (_sql("update exports set document = '['"), "not understood"),
+        (_sql("update records set document = cast('{}' as blob)"), "this is no record of a unit"),
+        (_sql("update exports set document = cast('[' as blob)"), "not understood"),
         (_sql("insert into journal values ('/nowhere/a', '/nowhere/b', 'zz')"), "its journal is not understood"),
     ],
 )
