@@ -11,6 +11,7 @@ from stackly_engine.configuration import Configuration
 from stackly_engine.reference_tree import ReferenceTree, reference_tree
 
 DEPENDENCIES, BEFORE_DESTROY = "dependencies", "create_before_destroy"
+_FIELDS = (DEPENDENCIES, BEFORE_DESTROY)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _masks(tree: ReferenceTree, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def restored(resources: list[dict[str, Any]], d: Dependencies) -> list[dict[str, Any]]:
-    """The resources of a state with both fields as Terraform would write them.
+    """The resources of a state with both fields as Terraform would write them; one that has them so is the same object.
 
     Resources that are gone from the code keep theirs, and so do deposed objects.
     """
@@ -119,11 +120,15 @@ def _with_fields(resource: dict[str, Any], d: Dependencies) -> dict[str, Any]:
 def _changed(resource: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     if resource["mode"] != "managed":
         return resource
-    return {**resource, "instances": [_instance(instance, fields) for instance in resource["instances"]]}
+    before = resource["instances"]
+    after = [_instance(instance, fields) for instance in before]
+    if all(one is other for one, other in zip(before, after, strict=True)):
+        return resource
+    return {**resource, "instances": after}
 
 
 def _instance(instance: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    if instance.get("deposed"):
+    if instance.get("deposed") or {name: instance[name] for name in _FIELDS if name in instance} == fields:
         return instance
     return {key: value for key, value in instance.items() if key not in {DEPENDENCIES, BEFORE_DESTROY}} | fields
 

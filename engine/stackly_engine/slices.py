@@ -23,7 +23,8 @@ class Manifest:
     """What a state document says apart from its resources, and where each resource's slice is.
 
     `head` holds every other top-level key as it came (outputs and check_results among them: secrets may be inside).
-    `order` is the run-length encoded sequence of units in the document: ((unit, resources in a row), ...).
+    `order` is the run-length encoded sequence of units in the document: ((unit, resources in a row), ...); None for the
+    order in which Terraform writes resources.
     `digests` maps each unit to the SHA-256 (hex) of its slice bytes.
     """
 
@@ -31,7 +32,7 @@ class Manifest:
     lineage: str
     terraform_version: str
     head: Mapping[str, Any]
-    order: tuple[tuple[str, int], ...]
+    order: tuple[tuple[str, int], ...] | None
     digests: Mapping[str, str]
 
     def to_bytes(self) -> bytes:
@@ -44,7 +45,8 @@ class Manifest:
         document = exact.loads(data)
         try:
             head, digests = document["head"], document["digests"]
-            order = tuple((str(unit), int(count)) for unit, count in document["order"])
+            listed = document["order"]
+            order = None if listed is None else tuple((str(unit), int(count)) for unit, count in listed)
         except (KeyError, TypeError, ValueError):
             raise FormatError("this is no manifest") from None
         return _manifest(head, order, digests)
@@ -83,18 +85,25 @@ def assemble(manifest: Manifest, slices: Mapping[str, bytes]) -> bytes:
     """The state document of a manifest and its slices; FormatError when a slice is missing, foreign or altered."""
     if slices.keys() != manifest.digests.keys():
         raise FormatError("the slices are not those of the manifest")
-    parts: dict[str, Iterator[Any]] = {}
     for unit, data in slices.items():
         if digest(data) != manifest.digests[unit]:
             raise FormatError(f"the slice of {unit} does not have the digest of the manifest")
-        parts[unit] = iter(exact.loads(data))
+    parts = {unit: exact.loads(data) for unit, data in slices.items()}
+    if manifest.order is None:
+        resources = sorted((resource for part in parts.values() for resource in part), key=_as_terraform_sorts)
+    else:
+        resources = _in_order(manifest.order, {unit: iter(part) for unit, part in parts.items()})
+    return _document(manifest.head, [exact.dumps(resource) for resource in resources])
+
+
+def _in_order(order: tuple[tuple[str, int], ...], parts: Mapping[str, Iterator[Any]]) -> list[Any]:
     try:
-        resources = [exact.dumps(next(parts[unit])) for unit, count in manifest.order for _ in range(count)]
+        resources = [next(parts[unit]) for unit, count in order for _ in range(count)]
     except (KeyError, StopIteration):
         raise FormatError("the manifest names more resources than the slices hold") from None
     if any(next(part, None) is not None for part in parts.values()):
         raise FormatError("the slices hold more resources than the manifest names")
-    return _document(manifest.head, resources)
+    return resources
 
 
 def parse(document: bytes) -> dict[str, Any]:
@@ -129,17 +138,27 @@ def split_by_top(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
     return {key: value for key, value in state.items() if key != "resources"}, dict(sorted(parts.items()))
 
 
+def head_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a state document but its resources."""
+    return {key: value for key, value in state.items() if key != "resources"}
+
+
 def join(
-    head: Mapping[str, Any], slices: Mapping[str, list[dict[str, Any]]], dependencies: Dependencies | None = None
+    head: Mapping[str, Any],
+    slices: Mapping[str, list[dict[str, Any]]],
+    dependencies: Dependencies | None = None,
+    *,
+    checked: bool = True,
 ) -> dict[str, Any]:
     """The state document of a head and slices, resources in the order in which Terraform writes them.
 
-    With `dependencies` each managed resource that they know gets those that Terraform would record.
+    With `dependencies` each managed resource that they know gets those that Terraform would record. `checked`: a resource
+    that does not belong to its slice is a FormatError.
     """
     resources = sorted((resource for part in slices.values() for resource in part), key=_as_terraform_sorts)
     if dependencies is not None:
         resources = restored(resources, dependencies)
-    if any(top_of(resource) != top for top, part in slices.items() for resource in part):
+    if checked and any(top_of(resource) != top for top, part in slices.items() for resource in part):
         raise FormatError("a slice holds a resource of another top-level address")
     return {**head, "resources": resources}
 
@@ -221,7 +240,9 @@ def _at(value: Any, path: list[dict[str, Any]]) -> Any:
     return value
 
 
-def _manifest(head: Mapping[str, Any], order: tuple[tuple[str, int], ...], digests: Mapping[str, str]) -> Manifest:
+def _manifest(
+    head: Mapping[str, Any], order: tuple[tuple[str, int], ...] | None, digests: Mapping[str, str]
+) -> Manifest:
     serial, lineage = head.get("serial"), head.get("lineage")
     if not isinstance(serial, int) or isinstance(serial, bool) or not isinstance(lineage, str):
         raise FormatError("a state document has a whole serial and a lineage")

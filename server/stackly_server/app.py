@@ -61,6 +61,7 @@ from stackly_server.runs.audit_sweep import AuditSweep
 from stackly_server.runs.covering import CoverService
 from stackly_server.runs.dispatch import RunDispatch
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.helping import HelpService
 from stackly_server.runs.reconciling import RunReconciler
 from stackly_server.runs.rpc import RunServicer, StackRunsServicer
 from stackly_server.runs.runner_rpc import RunnerServicer, WorkerTaskServicer
@@ -141,6 +142,9 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
         on.database, on.keys, into.blobs, into.sources, into.stacks, into.states, into.logs, into.batches
     )
     records = UnitRecordService(on.database, into.batches, into.states, into.records)
+    helping = HelpService(
+        on.database, on.hub, on.keys, into.blobs, into.workers, into.progress, into.batches
+    )  # fmt: skip
     artifacts = ArtifactService(on.database, on.keys, into.blobs, into.batches)
     covering = CoverService(on.database, on.keys, into.blobs, into.batches, into.progress)
     views = RunViews(on.database, into.runs, into.stacks, into.workers)
@@ -164,7 +168,7 @@ def _public(on: Ground, into: Rooms) -> list[Mount]:
         Mount(_service(webhook_service_pb2, "WebhookService"), WebhookServicer(into.git)),
         Mount(
             _service(runner_service_pb2, "RunnerService"),
-            RunnerServicer(into.batches, fetching, records, artifacts, progress, covering),
+            RunnerServicer(into.batches, fetching, records, artifacts, progress, covering, helping),
         ),
     ]
 

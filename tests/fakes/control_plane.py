@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stackly_engine import deltas, outlines, slices
 from stackly_engine.consumed import unrefined_in_chain
+from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_engine.plans import ProjectedPlan
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.projected_coverage import uncovered_in_chain
@@ -22,7 +25,7 @@ from stackly_worker.runner.ports import (
     UnitReport,
     UnitRow,
 )
-from stackly_worker.runner.statewatch import StateVersion
+from stackly_worker.runner.statewatch import StateVersion, whole
 from stackly_worker.runner.worktree import SourceFile
 
 
@@ -41,6 +44,9 @@ class MemoryPlane:
     grant: Grant = field(default_factory=Grant)
     log: bytearray = field(default_factory=bytearray)
     versions: list[StateVersion] = field(default_factory=list)
+    deltas: list[Delta] = field(default_factory=list)
+    outlines: bool = False  # the state is given as an outline where one will do
+    read: list[str] = field(default_factory=list)  # slices that were asked for
     dumps: list[StateVersion] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
@@ -68,9 +74,19 @@ class MemoryPlane:
         for path, text in self.files.items():
             yield SourceFile(path, 0o100644, chunks(text.encode()))
 
-    async def get_state(self) -> bytes | None:
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
         await self._answer()
-        return self.state
+        if not (outline and self.outlines and self.state):
+            return self.state
+        manifest, parts = slices.split(self.state)
+        return outlines.read(outlines.put_together(manifest.head, map(outlines.of_slice, parts.values())))
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        await self._answer()
+        manifest, parts = slices.split(self.state or b"")
+        assert manifest.serial == serial
+        self.read += units
+        return {unit: parts[unit] for unit in units}
 
     async def get_artifact(self) -> bytes:
         await self._answer()
@@ -101,6 +117,23 @@ class MemoryPlane:
         if self.refuse_state:
             raise StateRefusedError
         self.state = version.document
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """As the server: on top of the manifest that it has."""
+        await self._answer()
+        now = slices.split(self.state) if self.state else None
+        manifest = deltas.moved(now[0] if now else None, now[0] if now else None, delta)
+        parts = {**(now[1] if now else {}), **delta.slices}
+        assert manifest is not None
+        document = slices.assemble(manifest, {unit: data for unit, data in parts.items() if data is not None})
+        version = whole(document)
+        assert version is not None
+        self.deltas.append(delta)
+        self.versions.append(version)
+        if self.refuse_state:
+            raise StateRefusedError
+        self.state = document
+        return version.serial
 
     async def submit_plan(self, plan: PlanResult) -> None:
         await self._answer()

@@ -12,6 +12,7 @@ from flows.job import Job
 from flows.unit_ledger import UnitLedger, held, made
 from flows.ways.rest import Rest
 from stackly_sdk import AsyncRun
+from stackly_server.limits import STATE_OUTLINE_BYTES
 from stackly_worker.runner import units_recovery
 
 pytestmark = pytest.mark.flows
@@ -73,6 +74,18 @@ async def watched(job: Job, run: AsyncRun) -> None:
         answer = await rest.graph(f"{run.stack_name}/runs/latest", draw="true", commit=run.to_commit)
     assert answer["graph"]["activities"][0]["executionMode"] in {"parallel", "sequential"}
     assert ET.fromstring(answer["svg"]).tag.endswith("svg")  # noqa: S314 - our own
+
+
+async def test_a_large_state_goes_in_slices(job: Job, tmp_path: Path) -> None:
+    """The first run writes it slice by slice, the second reads an outline of it, and one module."""
+    ledger = unit_ledger(job, "large", steps=4, filler=12, padding=12_000)
+    await job.applied(await job.confirmed(await job.pushed(ledger)))
+    before = await job.state(ledger.stack)
+    assert len(before) > STATE_OUTLINE_BYTES
+    ledger = replace(ledger, changed=(3,))
+    run = await job.applied(await job.confirmed(await job.pushed(ledger, "2")))
+    assert {one.unit for one in (await run.plan).units if one.run} == {"module.m3", "outputs"}
+    await whole(job, ledger, tmp_path / "plain", "2")
 
 
 @pytest.mark.parametrize("part", ["serve", "orchestrate", "worker"])

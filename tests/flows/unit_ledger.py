@@ -55,6 +55,7 @@ class UnitLedger(Ledger):
     """`steps` modules; each of the second half reads one of the first. `filler` resources a module make several batches."""
 
     filler: int = 24
+    padding: int = 0  # characters that each of these holds
     more: str = '  engine = "auto"'
     changed: tuple[int, ...] = ()  # modules that `turn` makes anew
 
@@ -75,7 +76,8 @@ class UnitLedger(Ledger):
         }
 
     def _code(self, turn: str) -> dict[str, str]:
-        filler = "".join(f'resource "terraform_data" "f{number}" {{}}\n' for number in range(self.filler))
+        held = f'\n  input = "{"x" * self.padding}"\n' if self.padding else ""
+        filler = "".join(f'resource "terraform_data" "f{number}" {{{held}}}\n' for number in range(self.filler))
         half = self.steps // 2
         calls = [
             _CALL.format(

@@ -114,6 +114,7 @@ class _Attempt:
         self.known, self.joined = known, joined
         self.planning = Planning(known.facts)
         self.upstream = self.planning.upstream
+        known.require(state.tops(known, self.planning.definite()))  # in one go; what comes to it is read as it comes
         self.dispatch = None if known.apart or joined.apart else self.dispatcher()
         if joined.expected is None and self.dispatch is not None and self.planning.definite():
             joined.expected = self.dispatch.expected

@@ -1,10 +1,12 @@
 """Everything that one run is made from, read once: code, graph, state, records."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from stackly_engine import outlines
+from stackly_engine.deltas import unit_of_top
 from stackly_engine.dependencies import Dependencies, closed
 from stackly_engine.driving.ports import Hands
 from stackly_engine.exports import Export, Exports, Recorded, hash_of, part_of
@@ -22,7 +24,11 @@ from stackly_engine.schedule import UNKNOWN, Facts, Freshness
 
 @dataclass
 class Known:
-    """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied."""
+    """The run's inputs; `document`, `records`, `exports` and `slices` move on as batches are applied.
+
+    `outlined` are the parts of the state
+    (`module.<name>`, `root`) of which the document has only the outline; `reader` gives their slices.
+    """
 
     hands: Hands
     graph: Graph
@@ -40,6 +46,15 @@ class Known:
     replace: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: bool = False
     settled_by: str = ""  # `dependencies_key` of the dependencies that the document is known to have
+    outlined: frozenset[str] = frozenset()
+    reader: Callable[[Collection[str]], Mapping[str, bytes]] | None = None
+
+    def require(self, tops: Iterable[str]) -> None:
+        """Have the contents of the slices of these top-level addresses in the document."""
+        wanted = self.outlined & {unit_of_top(top) for top in tops}
+        if wanted and self.reader is not None:
+            self.document = outlines.filled(self.document, self.reader(sorted(wanted)))
+            self.outlined -= wanted
 
     @cached_property
     def tree(self) -> ReferenceTree:

@@ -31,7 +31,9 @@ def tops(known: Known, units: Iterable[str]) -> frozenset[str]:
 
 def part(known: Known, units: Collection[str]) -> bytes:
     """The state document of a batch: its slices; root outputs only where they are declared."""
-    return slices.document_bytes(merging.part(known.document, tops(known, units), outputs=OUTPUTS in units))
+    own = tops(known, units)
+    known.require(own)
+    return slices.document_bytes(merging.part(known.document, own, outputs=OUTPUTS in units))
 
 
 def share(known: Known, units: Collection[str]) -> Share:
@@ -41,13 +43,30 @@ def share(known: Known, units: Collection[str]) -> Share:
 
 def merged(base: Mapping[str, Any], mine: Share, left: Mapping[str, Any]) -> dict[str, Any]:
     """The whole document after a batch left this one."""
-    own = merging.without(without_generated(left, mine.prefix), mine.copied - mine.tops)
-    return merging.merged(base, [Written(own, mine.tops, mine.outputs)])
+    return all_merged(base, [(mine, left)])
 
 
-def settled(document: Mapping[str, Any], dependencies: Dependencies) -> dict[str, Any]:
-    """The document with what Terraform would record as dependencies over all units."""
-    return slices.join(*slices.split_by_top(document), dependencies)
+def all_merged(base: Mapping[str, Any], batches: Iterable[tuple[Share, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The whole document after several batches, each with its share, left these. What none of them has stays as it is."""
+    return merging.merged(base, [
+        Written(merging.without(without_generated(left, mine.prefix), mine.copied - mine.tops), mine.tops, mine.outputs)
+        for mine, left in batches
+    ])  # fmt: skip
+
+
+def settled(
+    document: Mapping[str, Any], dependencies: Dependencies, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The document with what Terraform would record as dependencies over all units.
+
+    `only`: below these top-level addresses, where all else has them already.
+    """
+    head, parts = slices.split_by_top(document)
+    if only is None:
+        return slices.join(head, parts, dependencies)
+    return slices.join(
+        head, {top: restored(part, dependencies) if top in only else part for top, part in parts.items()}
+    )
 
 
 def settled_again(known: Known, document: Mapping[str, Any], tops: Collection[str]) -> dict[str, Any]:

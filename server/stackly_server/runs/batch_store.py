@@ -267,6 +267,18 @@ async def _of_runs(conn: Connection, account_id: UUID, seconds: int, condition: 
         return await cursor.fetchall()
 
 
+async def load(conn: Connection, account_id: UUID) -> dict[UUID, int]:
+    """How many batches each worker of an account has at the moment; those that have none are left out."""
+    cursor = await conn.execute(
+        """
+        SELECT worker_id, count(*) FROM run_batches
+        WHERE account_id = %s AND status = 'RUNNING' AND worker_id IS NOT NULL GROUP BY worker_id
+        """,
+        (account_id,),
+    )
+    return {row[0]: int(row[1]) for row in await cursor.fetchall()}
+
+
 async def drop_open(conn: Connection, account_id: UUID, run_id: UUID) -> None:
     """Ends all batches of a run that no worker has begun: their tasks find nothing to claim."""
     await conn.execute(

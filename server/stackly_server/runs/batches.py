@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from stackly_engine import exact, plans
+from stackly_engine.deltas import Delta
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_server.access import Batch, Kind, Subject
 from stackly_server.accounts.namespaces import account_name
@@ -22,14 +23,26 @@ from stackly_server.limits import PLAN_BYTES
 from stackly_server.runs import audit_store, batch_store, changes, store
 from stackly_server.runs.auditing import AuditService
 from stackly_server.runs.glance_store import wishes_of
-from stackly_server.runs.model import DONE, TO_PLAN, BatchRow, Left, Outcome, Phase, Run, RunType, Status
+from stackly_server.runs.model import (
+    BATCH,
+    DONE,
+    TO_PLAN,
+    BatchRow,
+    BatchStatus,
+    Left,
+    Outcome,
+    Phase,
+    Run,
+    RunType,
+    Status,
+)
 from stackly_server.runs.ports import Blobs, Keys, Lease
 from stackly_server.runs.progress import Progress
 from stackly_server.runs.rounds import check_end
 from stackly_server.runs.source_digest import artifact_of
 from stackly_server.runs.submitted import SubmittedPlan, projection_of
 from stackly_server.stacks.service import StackService, StackState
-from stackly_server.states.model import NewState, Refusal
+from stackly_server.states.model import BatchFence, NewState, Refusal
 from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
@@ -88,6 +101,8 @@ class BatchService:
             if not secrets.compare_digest(batch.nonce, nonce):
                 raise Conflict("LEASE_LOST", "This task was handed out anew: its nonce is no longer good.")
             self._claimable(run, batch, subject.worker_id)
+            if batch.helps and not batch.task_queue.endswith(f".w.{subject.worker_id}"):
+                raise Conflict("LEASE_LOST", "This batch was offered to another worker.")
             await self._workers.require_fit(tx.conn, subject, state.namespace_id, run.selector_hash)
             epoch = await self._next_epoch(tx, run, state, batch)
             claimed = await self._claim(tx, batch, subject.worker_id, epoch, token)
@@ -158,6 +173,8 @@ class BatchService:
                 raise Conflict("LEASE_LOST", "The run is not to be applied any more.", status=run.status.value)
             if not await batch_store.start(tx.conn, tx.account_id, batch, start_token):
                 raise NotNow("ALREADY_STARTED", "This plan is being applied, or was.")
+            if batch.helps:
+                return  # its run has begun, and the first batch has cleared all records of the plan
             if batch.apply_started_at is None:  # a repeated call finds records of its own
                 planned = await store.planned_units(tx.conn, tx.account_id, run.id, batch.plan_number)
                 await self._records.clear(tx, state.id, {*units, *planned} if units else ())
@@ -169,14 +186,33 @@ class BatchService:
         self, subject: Subject, serial: int, lineage: str, sha256: str, data: bytes
     ) -> Refusal | None:
         """A new whole state document. None: taken. Else it is kept aside, also when the lease was lost meanwhile."""
+        if _batch(subject).batch != BATCH:
+            raise Denied("PERMISSION_DENIED", "An offered batch writes its slices of the state, and no document.")
+        return await self._states.write(subject, await self._new_state(subject, serial, lineage, sha256), data)
+
+    async def write_slices(self, subject: Subject, sha256: str, delta: Delta) -> tuple[Refusal | None, int]:
+        """Slices of the state that moved. None with their serial: taken. Else they are kept aside, as a document is."""
+        new = await self._new_state(subject, delta.base, delta.lineage, sha256)
+        mine = _batch(subject)
+        if mine.batch == BATCH:
+            return await self._states.write_slices(subject, new, delta)
+        async with self._db.read(subject.tenant) as conn:
+            _, _, batch = await self._of(conn, subject)
+        if delta.head is not None or not set(delta.slices) <= set(batch.slices):
+            raise Denied(
+                "PERMISSION_DENIED", "An offered batch writes the slices that it was offered, and nothing else."
+            )
+        fence = BatchFence(mine.plan_number, mine.phase, mine.batch, mine.epoch)
+        return await self._states.write_slices(subject, replace(new, fence=fence), delta)
+
+    async def _new_state(self, subject: Subject, serial: int, lineage: str, sha256: str) -> NewState:
         mine = _batch(subject)
         if mine.phase != Phase.APPLY:
             raise Denied("PERMISSION_DENIED", "Only an apply writes state.")
         state_id = await batch_store.stack_state_of(self._db, subject.tenant, mine.run_id)
         if state_id is None:
             raise NotFound("batch", str(mine.run_id))
-        new = NewState(state_id, mine.run_id, mine.epoch, serial, lineage, sha256)
-        return await self._states.write(subject, new, data)
+        return NewState(state_id, mine.run_id, mine.epoch, serial, lineage, sha256)
 
     async def renew(self, subject: Subject, wait_seconds: int) -> tuple[Any, bool, bool]:
         """Renews the lease; waits for a wish to stop. Gives the lease's end, and whether to stop or to kill."""
@@ -229,13 +265,13 @@ class BatchService:
             return  # superseded meanwhile
         if batch.phase is Phase.APPLY:
             if suspects:
-                await store.set_suspects(tx.conn, tx.account_id, run.id, suspects)
+                await store.add_suspects(tx.conn, tx.account_id, run.id, suspects)
             plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
             check_end(batch, plan, outcome, left)
-            if outcome is Outcome.STALE:
+            if outcome is Outcome.STALE and not batch.helps:
                 await self._progress.stale(tx, run, state, error)
                 return
-            await self._progress.applied(tx, run, state, outcome, error or _lost("applying"), left)
+            await self._apply_ended(tx, run, state, batch, outcome, error or _lost("applying"), left)
             return
         plan = await store.plan(tx.conn, tx.account_id, run.id, batch.plan_number)
         if run.status is Status.CANCELING or outcome is Outcome.GONE:
@@ -299,9 +335,9 @@ class BatchService:
 
     async def _next_epoch(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow) -> int:
         """For an apply the lock's epoch, so that one number fences both the batch and the state."""
-        if batch.phase is Phase.APPLY:
+        if batch.phase is Phase.APPLY and not batch.helps:
             return await self._states.fence(tx, state.id, run.id)
-        return batch.epoch + 1
+        return batch.epoch + 1  # of an offered batch too: its writes are fenced by its row, under the lock of the run
 
     async def _claim(self, tx: Transaction, batch: BatchRow, worker_id: UUID, epoch: int, token: str) -> BatchRow:
         claimed = await batch_store.claim(
@@ -315,9 +351,33 @@ class BatchService:
     async def _begun(self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, worker_id: UUID) -> None:
         if batch.phase is Phase.PLAN and run.status in TO_PLAN:
             await self._progress.step(tx, run, state, Status.PLANNING, worker_id=worker_id)
+        elif batch.helps:
+            self._progress.wake(tx, run.id)
         else:
             await store.set_worker(tx.conn, tx.account_id, run.id, worker_id)
             self._progress.wake(tx, run.id)
+
+    async def _apply_ended(
+        self, tx: Transaction, run: Run, state: StackState, batch: BatchRow, outcome: Outcome, error: Any, left: Sequence[Left],
+    ) -> None:  # fmt: skip
+        """An apply ends with the last of its batches, as its first one ended."""
+        beside = await batch_store.of_run(tx.conn, tx.account_id, run.id)
+        beside = [one for one in beside if one.phase is Phase.APPLY and one.plan_number == batch.plan_number]
+        self._progress.wake(tx, run.id)
+        if batch.helps:
+            lead = next(one for one in beside if not one.helps)
+            if lead.finished_at is None:
+                return  # its runner goes on
+            outcome, error = Outcome(lead.outcome or Outcome.GONE), run.error or error
+        for one in beside:
+            if one.helps and one.status is BatchStatus.QUEUED and one.batch != batch.batch:
+                await self._progress.drop(tx, state, one)
+        if any(one.helps and one.status is BatchStatus.RUNNING and one.batch != batch.batch for one in beside):
+            if outcome in {Outcome.SUCCEEDED, Outcome.PARTIAL}:
+                raise Invalid("VALIDATION_FAILED", "An apply comes to its end after all batches that it offered.")
+            await store.set_error(tx.conn, tx.account_id, run.id, error)
+            return
+        await self._progress.applied(tx, run, state, outcome, error, left)
 
 
 def secrets_place(run_id: UUID) -> str:

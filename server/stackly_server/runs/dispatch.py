@@ -6,7 +6,7 @@ from uuid import UUID
 
 from stackly_server.accounts.namespaces import namespace_in
 from stackly_server.database import Database
-from stackly_server.runs.model import Phase
+from stackly_server.runs.model import BATCH, Phase
 from stackly_server.runs.progress import workflow_id
 from stackly_server.runs.settling import SettleService
 
@@ -49,10 +49,11 @@ class RunDispatch:
 
     async def _start(self, account_id: UUID, payload: Mapping[str, Any], phase: Phase, workflow: str) -> None:
         run_id, number = UUID(payload["run_id"]), int(payload["number"])
-        found = await self._settling.input(account_id, run_id, number, phase)
+        batch = str(payload.get("batch", BATCH))
+        found = await self._settling.input(account_id, run_id, number, phase, batch)
         if found is None:
             return
         wanted, temporal_namespace = found
-        name = workflow_id(run_id, phase, number)
+        name = workflow_id(run_id, phase, number, batch)
         anew = bool(payload.get("anew"))
         await self._workflows.start(account_id, temporal_namespace, workflow, wanted, name, anew=anew)

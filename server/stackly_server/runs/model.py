@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 BATCH = "b1"
-"""The one batch of a run that plans the root whole."""
+"""The first batch of each phase: it plans or applies the whole run, and may offer parts of an apply to others."""
 WHOLE = ("*",)
 """The slices of a batch that plans the root whole."""
 
@@ -256,6 +256,11 @@ class BatchRow:
     started_at: datetime | None
     finished_at: datetime | None
     uncovered: tuple[str, ...] = ()
+
+    @property
+    def helps(self) -> bool:
+        """Whether it was offered by the first batch of its run."""
+        return self.batch != BATCH
 
     @property
     def step(self) -> str:

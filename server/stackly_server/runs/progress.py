@@ -38,7 +38,9 @@ from stackly_server.states.records import RecordService
 from stackly_server.states.service import StateService
 from stackly_server.workers.service import WorkerService
 
-_WORKFLOW_ID = re.compile(r"run/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(plan|apply)/([1-9][0-9]{0,8})")
+_WORKFLOW_ID = re.compile(
+    r"run/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(plan|apply)/([1-9][0-9]{0,8})(?:/h[1-9][0-9]{0,8})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,14 @@ class Progress:
         payload = {"run_id": str(batch.run_id), "number": batch.plan_number, "batch": batch.batch}
         tx.send(batch.phase.value.lower(), str(batch.run_id), {**payload, **({"anew": True} if anew else {})})
 
+    async def drop(self, tx: Transaction, state: StackState, batch: BatchRow) -> None:
+        """Ends a batch that no worker has taken, and the workflow that hands it out."""
+        await batch_store.finish(tx.conn, tx.account_id, batch, Outcome.GONE, -1)
+        tx.send("stop_workflow", str(batch.run_id), {
+            "workflow_id": workflow_id(batch.run_id, batch.phase, batch.plan_number, batch.batch),
+            "namespace_id": str(state.namespace_id),
+        })  # fmt: skip
+
     def wake(self, tx: Transaction, run_id: UUID) -> None:
         """Wakes whoever waits for the run, or for any run of the account."""
         tx.wake(f"run/{run_id}")
@@ -285,9 +295,9 @@ def run_name(account: str, stack_state: str, number: int) -> str:
     return f"accounts/{account}/stackStates/{stack_state}/runs/run-{number}"
 
 
-def workflow_id(run_id: UUID, phase: Phase, number: int) -> str:
-    """The natural id of the workflow that hands out a phase of a run."""
-    return f"run/{run_id}/{phase.value.lower()}/{number}"
+def workflow_id(run_id: UUID, phase: Phase, number: int, batch: str = BATCH) -> str:
+    """The natural id of the workflow that hands out a phase of a run, or a batch that was offered in it."""
+    return f"run/{run_id}/{phase.value.lower()}/{number}" + ("" if batch == BATCH else f"/{batch}")
 
 
 def parse_workflow_id(text: str) -> tuple[UUID, Phase, int] | None:

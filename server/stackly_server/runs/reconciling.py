@@ -37,7 +37,7 @@ class RunReconciler:
         watch, again = Watch(self._engine, account_id), 0
         for batch in late:
             namespace = batch.task_queue.rpartition(".")[0]
-            if await watch.abandoned(namespace, workflow_id(batch.run_id, batch.phase, batch.plan_number)):
+            if await watch.abandoned(namespace, workflow_id(batch.run_id, batch.phase, batch.plan_number, batch.batch)):
                 again += await self._hand_out(account_id, account, batch)
         if again:
             _log.error("%d open batches had no workflow; they are handed out again.", again)

@@ -24,11 +24,13 @@ from stackly_server.limits import (
     STATE_BYTES,
     STOP_GRACE_SECONDS,
 )
+from stackly_server.runs import handed_in
 from stackly_server.runs.artifacts import ArtifactService
 from stackly_server.runs.audit_wire import report_from_proto
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.covering import CoverService, Replanned
 from stackly_server.runs.fetching import FetchService
+from stackly_server.runs.helping import HelpService, Offered
 from stackly_server.runs.model import Left, Outcome
 from stackly_server.runs.ports import Lease
 from stackly_server.runs.submitted import SubmittedPlan
@@ -95,7 +97,7 @@ class RunnerServicer:
 
     def __init__(
         self, batches: BatchService, fetching: FetchService, records: UnitRecordService, artifacts: ArtifactService,
-        progress: UnitProgressService, covering: CoverService,
+        progress: UnitProgressService, covering: CoverService, help_: HelpService,
     ) -> None:  # fmt: skip
         self._batches = batches
         self._fetching = fetching
@@ -103,6 +105,7 @@ class RunnerServicer:
         self._artifacts = artifacts
         self._progress = progress
         self._covering = covering
+        self._help = help_
 
     async def GetBatchSpec(self, _request: runner.GetBatchSpecRequest, call: Subject) -> runner.GetBatchSpecResponse:
         spec = await self._fetching.spec(call)
@@ -137,11 +140,13 @@ class RunnerServicer:
         yield runner.FetchSourceResponse(end=runner.SourceEnd(entries=count, tree_sha256=tree.hexdigest()))
 
     async def FetchState(
-        self, _request: runner.FetchStateRequest, call: Subject
+        self, request: runner.FetchStateRequest, call: Subject
     ) -> AsyncIterator[runner.FetchStateResponse]:
-        data = await self._fetching.state(call)
+        data, outline = await self._fetching.state(
+            call, outline=request.outline, units=request.units, serial=request.serial
+        )
         for chunk, digest in _chunks(data):
-            yield runner.FetchStateResponse(chunk=chunk, sha256=digest)
+            yield runner.FetchStateResponse(chunk=chunk, sha256=digest, outline=outline)
 
     async def FetchPlan(
         self, _request: runner.FetchPlanRequest, call: Subject
@@ -193,7 +198,55 @@ class RunnerServicer:
 
     async def StartApply(self, request: runner.StartApplyRequest, call: Subject) -> runner.StartApplyResponse:
         await self._batches.start_apply(call, UUID(request.start_token), request.units)
-        return runner.StartApplyResponse()
+        return runner.StartApplyResponse(helpers=await self._help.helpers(call) if request.units else 0)
+
+    async def OfferBatch(
+        self, requests: AsyncIterator[runner.OfferBatchRequest], call: Subject
+    ) -> runner.OfferBatchResponse:
+        header, order = runner.OfferHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            order += part.chunk
+            _bounded(len(order), PLAN_BYTES, "PLAN_BYTES")
+        accepted = await self._help.offer(call, header.batch, header.slices, header.sha256, bytes(order))
+        return runner.OfferBatchResponse(accepted=accepted)
+
+    async def WatchBatches(self, request: runner.WatchBatchesRequest, call: Subject) -> runner.WatchBatchesResponse:
+        known = {
+            one.batch: Offered(one.batch, one.claimed, _OUTCOMES.get(one.outcome) if one.done else None)
+            for one in request.known
+        }
+        found = await self._help.watch(call, request.wait_seconds, known)
+        return runner.WatchBatchesResponse(batches=[
+            runner.OfferedBatch(
+                batch=one.batch, claimed=one.claimed, done=one.outcome is not None,
+                outcome=f"BATCH_OUTCOME_{one.outcome or 'UNSPECIFIED'}",
+            )
+            for one in found
+        ])  # fmt: skip
+
+    async def WithdrawBatch(self, request: runner.WithdrawBatchRequest, call: Subject) -> runner.WithdrawBatchResponse:
+        return runner.WithdrawBatchResponse(withdrawn=await self._help.withdraw(call, request.batch))
+
+    async def SubmitResult(
+        self, requests: AsyncIterator[runner.SubmitResultRequest], call: Subject
+    ) -> runner.SubmitResultResponse:
+        header, result = runner.ResultHeader(), bytearray()
+        async for part in requests:
+            if part.HasField("header"):
+                header = part.header
+            result += part.chunk
+            _bounded(len(result), STATE_BYTES, "STATE_BYTES")
+        await self._help.submit(call, header.sha256, bytes(result))
+        return runner.SubmitResultResponse()
+
+    async def FetchResult(
+        self, request: runner.FetchResultRequest, call: Subject
+    ) -> AsyncIterator[runner.FetchResultResponse]:
+        data = await self._help.result(call, request.batch)
+        for chunk, digest in _chunks(data):
+            yield runner.FetchResultResponse(chunk=chunk, sha256=digest)
 
     async def VerifyPlan(
         self, requests: AsyncIterator[runner.VerifyPlanRequest], call: Subject
@@ -234,8 +287,16 @@ class RunnerServicer:
                 header = part.header
             document += part.chunk
             _bounded(len(document), STATE_BYTES, "STATE_BYTES")
-        refusal = await self._batches.write_state(call, header.serial, header.lineage, header.sha256, bytes(document))
-        return runner.WriteStateResponse(accepted=refusal is None, detail=refusal.value if refusal else "")
+        if header.HasField("slices"):
+            delta = handed_in.delta(header, bytes(document))
+            refusal, serial = await self._batches.write_slices(call, header.sha256, delta)
+        else:
+            refusal, serial = await self._batches.write_state(
+                call, header.serial, header.lineage, header.sha256, bytes(document)
+            ), header.serial  # fmt: skip
+        return runner.WriteStateResponse(
+            accepted=refusal is None, detail=refusal.value if refusal else "", serial=0 if refusal else serial
+        )
 
     async def RenewLease(self, request: runner.RenewLeaseRequest, call: Subject) -> runner.RenewLeaseResponse:
         end, stop, force = await self._batches.renew(call, request.wait_seconds)

@@ -34,11 +34,13 @@ class SettleService:
         self._progress = progress
         self._batches = batches
 
-    async def input(self, account_id: UUID, run_id: UUID, number: int, phase: Phase) -> tuple[BatchInput, str] | None:
+    async def input(
+        self, account_id: UUID, run_id: UUID, number: int, phase: Phase, name: str = BATCH
+    ) -> tuple[BatchInput, str] | None:
         """What a workflow begins with, and its Temporal namespace; None when the batch has ended."""
         async with self._db.read(account_id) as conn:
             run = await store.get(conn, account_id, run_id)
-            batch = await batch_store.find(conn, account_id, run_id, number, phase, BATCH)
+            batch = await batch_store.find(conn, account_id, run_id, number, phase, name)
             if run is None or batch is None or batch.finished_at is not None:
                 return None
             state = await self._stacks.state_by_id(conn, account_id, run.stack_state_id)
@@ -46,12 +48,12 @@ class SettleService:
             namespace = await namespace_in(conn, state.namespace_id)
             account = await account_name(conn)
         timeout = blueprint.plan_timeout_seconds if phase is Phase.PLAN else blueprint.apply_timeout_seconds
-        name = run_name(account, state.name, run.number)
+        run_called = run_name(account, state.name, run.number)
         nonce = (
             batch.nonce if batch.status is BatchStatus.QUEUED else ""
         )  # somebody has it: looked at before handed out
         wanted = BatchInput(
-            str(account_id), str(run_id), name, number, batch.batch, phase.value, batch.task_queue, nonce, timeout
+            str(account_id), str(run_id), run_called, number, batch.batch, phase.value, batch.task_queue, nonce, timeout
         )
         return wanted, namespace.temporal_namespace
 

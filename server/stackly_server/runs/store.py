@@ -458,10 +458,18 @@ def _one(row: Run | None) -> Run:
     return row
 
 
-async def set_suspects(conn: Connection, account_id: UUID, run_id: UUID, suspects: Sequence[str]) -> None:
-    """Names the resources whose change was begun and not confirmed."""
+async def set_error(conn: Connection, account_id: UUID, run_id: UUID, error: Any) -> None:
+    """Keeps why an apply failed, until all of its batches have ended."""
     await conn.execute(
-        "UPDATE runs SET suspects = %s, version = version + 1, updated_at = clock_timestamp() WHERE account_id = %s AND id = %s",
+        "UPDATE runs SET error = %s, version = version + 1, updated_at = clock_timestamp() WHERE account_id = %s AND id = %s",
+        (Jsonb(error), account_id, run_id),
+    )
+
+
+async def add_suspects(conn: Connection, account_id: UUID, run_id: UUID, suspects: Sequence[str]) -> None:
+    """Names resources whose change was begun and not confirmed, beside those named by other batches."""
+    await conn.execute(
+        "UPDATE runs SET suspects = ARRAY(SELECT DISTINCT unnest(suspects || %s::text[]) ORDER BY 1), version = version + 1, updated_at = clock_timestamp() WHERE account_id = %s AND id = %s",
         (list(suspects), account_id, run_id),
     )
 

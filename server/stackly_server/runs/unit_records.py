@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from stackly_server.access import Subject
 from stackly_server.database import Connection, Database
-from stackly_server.errors import Conflict, Invalid, NotNow
+from stackly_server.errors import Conflict, Denied, Invalid, NotNow
 from stackly_server.runs import store
 from stackly_server.runs.batches import BatchService
 from stackly_server.runs.model import BatchRow, Phase, Plan, Run, RunType
@@ -66,6 +66,8 @@ class UnitRecordService:
 
 def _require_applying(run: Run, batch: BatchRow, head: StateHead) -> None:
     """The caller's batch applies: its epoch is that of the lock too."""
+    if batch.helps:
+        raise Denied("PERMISSION_DENIED", "The first batch of a run keeps records of all its units.")
     if batch.apply_started_at is None:
         raise Invalid("VALIDATION_FAILED", "An apply that did not begin has nothing to keep.")
     if (head.lock_run_id, head.lock_epoch) != (run.id, batch.epoch):

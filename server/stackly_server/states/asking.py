@@ -1,5 +1,6 @@
 """What people ask of Terraform state, by the names of stack states."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -54,7 +55,7 @@ class StateRequests:
         self._advance = advance
 
     async def versions(self, subject: Subject, parent: str, before: int | None, limit: int) -> list[ShownVersion]:
-        """Stored serials below `before`, newest first."""
+        """Stored serials below `before`, newest first; without the SHA-256 of those that came in slices."""
         require(subject, "state.read", parent)
         id_ = await self._id(subject, parent)
         return await self._show(subject, parent, await self._states.versions(subject.tenant, id_, before, limit))
@@ -63,13 +64,14 @@ class StateRequests:
         """One stored serial; `-` as the last part of the name is the newest."""
         require(subject, "state.read", name)
         parent, version = await self._version(subject, name)
-        return (await self._show(subject, parent, [version]))[0]
+        return (await self._show(subject, parent, [await self._states.measured(subject.tenant, version)]))[0]
 
     async def export(self, subject: Subject, name: str) -> tuple[ShownVersion, bytes]:
         """One stored serial with its whole document, with all that Terraform wrote. Told as an event."""
         require(subject, "state.secret", name)
         parent, version = await self._version(subject, name)
         document = await self._states.document(subject.tenant, version)
+        version = replace(version, sha256=version.sha256 or hashlib.sha256(document).hexdigest())
         async with self._db.transaction(subject) as tx:
             tx.tell("state.exported", f"{parent}/stateVersions/{version.serial}", sha256=version.sha256)
         return (await self._show(subject, parent, [version]))[0], document

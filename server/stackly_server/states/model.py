@@ -28,7 +28,8 @@ class StateHead:
 class StateVersion:
     """One stored serial; `manifest` is sealed. `sha256` and `size_bytes` are of the document as it is exported.
 
-    `received_sha256` is of the one that was handed in: the same values, but as Terraform lays them out.
+    `received_sha256` is of what was handed in: the same values, but as Terraform lays them out, or slices. `sha256` is empty
+    of what came in slices: nobody had the document then.
     """
 
     stack_state_id: UUID
@@ -47,8 +48,18 @@ class StateVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchFence:
+    """The batch that writes, when it is not the one whose epoch the lock carries: its row must be held under this epoch."""
+
+    plan_number: int
+    phase: str
+    batch: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewState:
-    """A document that a runner hands in, under the lock epoch that it was given."""
+    """What a runner hands in, under the lock epoch that it was given; with a `fence` under the epoch of its batch."""
 
     stack_state_id: UUID
     run_id: UUID
@@ -56,6 +67,7 @@ class NewState:
     serial: int
     lineage: str
     sha256: str
+    fence: BatchFence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,7 @@ class Refusal(Enum):
     NOT_HOLDER = "Another holds the lock now."
     LINEAGE = "The lineage is another: these are not versions of one state."
     SERIAL = "The serial does not follow the current one."
+    MOVED = "Another has written the same part of the state meanwhile."
 
 
 def judge(head: StateHead, new: NewState, stored_sha256: str | None) -> Refusal | None:
@@ -107,3 +120,15 @@ def judge(head: StateHead, new: NewState, stored_sha256: str | None) -> Refusal 
     if stored_sha256 == new.sha256:
         return None
     return Refusal.SERIAL if new.serial <= head.serial or stored_sha256 is not None else None
+
+
+def judge_delta(head: StateHead, new: NewState, *, held: bool) -> Refusal | None:
+    """What a write of slices meets before they are looked at; `new.serial` is that of the manifest that they build on.
+
+    `held`: whether the fence's batch is held under its epoch.
+    """
+    if head.lock_run_id != new.run_id or (not held if new.fence else head.lock_epoch != new.epoch):
+        return Refusal.NOT_HOLDER
+    if head.serial > 0 and head.lineage != new.lineage:
+        return Refusal.LINEAGE
+    return Refusal.SERIAL if new.serial > head.serial else None

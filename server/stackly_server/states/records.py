@@ -8,7 +8,7 @@ from stackly_server.errors import Conflict, Invalid, TooMuch
 from stackly_server.limits import EXPORTS_BYTES, RECORD_BYTES, RECORDS_CALL_BYTES, RECORDS_STATE_BYTES, UNIT_CHARACTERS
 from stackly_server.states import record_store
 from stackly_server.states.model import RecordRow, UnitRecord
-from stackly_server.states.service import Keys
+from stackly_server.states.shelf import Keys
 
 
 class RecordService:

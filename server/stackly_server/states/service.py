@@ -3,42 +3,22 @@
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 from uuid import UUID
 
 from stackly_engine import exact, slices
+from stackly_engine.deltas import Delta
 from stackly_server.access import Subject, require
 from stackly_server.database import Connection, Database, Transaction
 from stackly_server.errors import Conflict, Invalid, NotFound, NotNow
 from stackly_server.limits import LOCK_SECONDS_MAX, STATE_BYTES
 from stackly_server.states import store
 from stackly_server.states.model import NewState, Output, Refusal, StateHead, StateVersion, judge
-
-
-class Keys(Protocol):
-    """Seals and opens under the account's data keys."""
-
-    async def seal(self, account_id: UUID, purpose: str, place: str, data: bytes) -> bytes:
-        """Seals."""
-        ...
-
-    async def open(self, account_id: UUID, purpose: str, place: str, sealed: bytes) -> bytes:
-        """Opens."""
-        ...
-
-
-class Blobs(Protocol):
-    """Large objects by key."""
-
-    async def put_new(self, key: str, data: bytes) -> bool:
-        """Stores; False when the key is there."""
-        ...
-
-    async def get(self, key: str, version: int | None = None) -> bytes:
-        """Reads; KeyError when there is none."""
-        ...
+from stackly_server.states.moving import DeltaService
+from stackly_server.states.outlining import OutlineService
+from stackly_server.states.shelf import Blobs, Keys, Shelf
 
 
 class StateService:
@@ -47,7 +27,9 @@ class StateService:
     def __init__(self, db: Database, keys: Keys, blobs: Blobs) -> None:
         self._db = db
         self._keys = keys
-        self._blobs = blobs
+        self._shelf = Shelf(keys, blobs)
+        self._deltas = DeltaService(db, self._shelf)
+        self._outlines = OutlineService(self._shelf)
 
     async def new_hash_key(self, account_id: UUID, stack_state_id: UUID) -> bytes:
         """A sealed key for the hashes of a new stack state's sensitive values."""
@@ -76,17 +58,31 @@ class StateService:
             await self._quarantine(subject, new, document, refusal)
         return refusal
 
+    async def write_slices(self, subject: Subject, new: NewState, delta: Delta) -> tuple[Refusal | None, int]:
+        """Takes slices on top of the manifest of `new.serial`, and gives the serial that they have: `DeltaService.write`."""
+        return await self._deltas.write(subject, new, delta)
+
     async def document(self, account_id: UUID, version: StateVersion) -> bytes:
         """The whole Terraform document of a stored serial, checked against its digests."""
-        manifest = await self._manifest(account_id, version)
-        parts = await asyncio.gather(
-            *(self._slice(account_id, version.stack_state_id, digest) for digest in manifest.digests.values())
-        )
-        return await asyncio.to_thread(slices.assemble, manifest, dict(zip(manifest.digests, parts, strict=True)))
+        return await self._shelf.document(account_id, version)
+
+    async def outline(self, account_id: UUID, version: StateVersion) -> bytes:
+        """A stored serial without contents: `OutlineService.outline`."""
+        return await self._outlines.outline(account_id, version)
+
+    async def slices(self, account_id: UUID, version: StateVersion, units: Sequence[str]) -> bytes:
+        """Some slices of a stored serial: `OutlineService.slices`."""
+        return await self._outlines.slices(account_id, version, units)
+
+    async def measured(self, account_id: UUID, version: StateVersion) -> StateVersion:
+        """The version with the SHA-256 of its document: one that came in slices is put together for it."""
+        if version.sha256:
+            return version
+        return replace(version, sha256=hashlib.sha256(await self.document(account_id, version)).hexdigest())
 
     async def outputs(self, account_id: UUID, version: StateVersion) -> list[Output]:
         """The root outputs of a stored serial, by name."""
-        manifest = await self._manifest(account_id, version)
+        manifest = await self._shelf.manifest(account_id, version)
         found = manifest.head.get("outputs") or {}
         return [
             Output(name, exact.dumps(item["value"]).decode(), bool(item.get("sensitive", False)))
@@ -197,14 +193,9 @@ class StateService:
 
     async def _store(self, account_id: UUID, new: NewState, document: bytes) -> StateVersion:
         manifest, parts = await asyncio.to_thread(slices.split, document)
-        await asyncio.gather(
-            *(
-                self._put_slice(account_id, new.stack_state_id, manifest.digests[unit], part)
-                for unit, part in parts.items()
-            )
-        )
+        by_digest = {manifest.digests[unit]: part for unit, part in parts.items()}
+        await self._shelf.put(account_id, new.stack_state_id, by_digest)
         exported = await asyncio.to_thread(slices.assemble, manifest, parts)
-        place = _manifest_place(new.stack_state_id, new.serial)
         return StateVersion(
             stack_state_id=new.stack_state_id,
             serial=new.serial,
@@ -213,7 +204,7 @@ class StateService:
             sha256=hashlib.sha256(exported).hexdigest(),
             size_bytes=len(exported),
             terraform_version=manifest.terraform_version,
-            manifest=await self._keys.seal(account_id, "state", place, manifest.to_bytes()),
+            manifest=await self._shelf.sealed(account_id, new.stack_state_id, manifest),
             slices=tuple(sorted(parts)),
             resource_count=sum(_instances(part) for part in parts.values()),
             run_id=new.run_id,
@@ -222,24 +213,10 @@ class StateService:
         )
 
     async def _quarantine(self, subject: Subject, new: NewState, document: bytes, refusal: Refusal) -> None:
-        key = f"{subject.tenant}/quarantine/{new.stack_state_id}/{new.sha256}"
-        sealed = await self._keys.seal(subject.tenant, "state", key, document)
-        await self._blobs.put_new(key, sealed)
+        key = await self._shelf.set_aside(subject.tenant, new.stack_state_id, new.sha256, document)
         async with self._db.transaction(subject) as tx:
             await store.quarantine(tx.conn, tx.account_id, new, len(document), key, refusal)
             tx.tell("state.quarantined", str(new.stack_state_id), reason=refusal.name, serial=str(new.serial))
-
-    async def _put_slice(self, account_id: UUID, stack_state_id: UUID, digest: str, part: bytes) -> None:
-        key = _slice_key(account_id, stack_state_id, digest)
-        await self._blobs.put_new(key, await self._keys.seal(account_id, "state", key, part))
-
-    async def _slice(self, account_id: UUID, stack_state_id: UUID, digest: str) -> bytes:
-        key = _slice_key(account_id, stack_state_id, digest)
-        return await self._keys.open(account_id, "state", key, await self._blobs.get(key))
-
-    async def _manifest(self, account_id: UUID, version: StateVersion) -> slices.Manifest:
-        place = _manifest_place(version.stack_state_id, version.serial)
-        return slices.Manifest.from_bytes(await self._keys.open(account_id, "state", place, version.manifest))
 
 
 def locked(head: StateHead, name: str) -> NotNow:
@@ -272,14 +249,6 @@ def _check(new: NewState, document: bytes) -> None:
 
 def _instances(part: bytes) -> int:
     return sum(len(item.get("instances") or []) for item in exact.loads(part) if item.get("mode") == "managed")
-
-
-def _slice_key(account_id: UUID, stack_state_id: UUID, digest: str) -> str:
-    return f"{account_id}/slices/{stack_state_id}/{digest}"
-
-
-def _manifest_place(stack_state_id: UUID, serial: int) -> str:
-    return f"manifest/{stack_state_id}/{serial}"
 
 
 def _hash_place(stack_state_id: UUID) -> str:

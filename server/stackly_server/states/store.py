@@ -116,18 +116,25 @@ async def release(conn: Connection, account_id: UUID, stack_state_id: UUID, lock
     return cursor.rowcount == 1
 
 
-async def move(conn: Connection, account_id: UUID, new: NewState, resource_count: int) -> bool:
-    """Makes a new serial the current one, if the lock, its epoch, the lineage and the serial still allow it."""
+async def move(
+    conn: Connection, account_id: UUID, new: NewState, resource_count: int, before: int | None = None
+) -> bool:
+    """Makes a new serial the current one, if the lock, its epoch, the lineage and the serial still allow it.
+
+    With `before` only when that is the current one.
+    """
     cursor = await conn.execute(
         """
         UPDATE state_heads SET serial = %(serial)s, lineage = %(lineage)s, resource_count = %(count)s
         WHERE account_id = %(account)s AND stack_state_id = %(state)s AND lock_run_id = %(run)s
             AND lock_epoch = %(epoch)s AND serial < %(serial)s AND (serial = 0 OR lineage = %(lineage)s)
+            AND (%(before)s::bigint IS NULL OR serial = %(before)s)
         """,
         {
             "serial": new.serial,
             "lineage": new.lineage,
             "count": resource_count,
+            "before": before,
             "account": account_id,
             "state": new.stack_state_id,
             "run": new.run_id,
@@ -174,6 +181,37 @@ async def version(conn: Connection, account_id: UUID, stack_state_id: UUID, seri
             (account_id, stack_state_id, serial),
         )
         return await cursor.fetchone()
+
+
+async def held(conn: Connection, account_id: UUID, new: NewState, *, lock: bool = False) -> bool:
+    """Whether the batch of a write's fence is held under its epoch; a plain read of a higher room's table.
+
+    With `lock` it stays so until the transaction ends.
+    """
+    fence = new.fence
+    if fence is None:
+        return False
+    cursor = await conn.execute(
+        f"""
+        SELECT 1 FROM run_batches WHERE account_id = %s AND run_id = %s AND plan_number = %s AND phase = %s
+            AND batch = %s AND epoch = %s AND status = 'RUNNING' {"FOR SHARE" if lock else ""}
+        """,  # noqa: S608
+        (account_id, new.run_id, fence.plan_number, fence.phase, fence.batch, fence.epoch),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def taken(conn: Connection, account_id: UUID, new: NewState) -> int | None:
+    """The serial that slices got when they were taken before, by the run that sends them again."""
+    cursor = await conn.execute(
+        """
+        SELECT serial FROM state_versions WHERE account_id = %s AND stack_state_id = %s AND serial > %s
+            AND run_id = %s AND received_sha256 = %s ORDER BY serial LIMIT 1
+        """,
+        (account_id, new.stack_state_id, new.serial, new.run_id, new.sha256),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
 
 
 async def versions(

@@ -115,6 +115,14 @@ class WorkerService:
             message = f"This worker may not take that work; not proved: {', '.join(missing) or 'that it is ready'}."
             raise NotNow("CAPABILITY_MISMATCH", message)
 
+    async def fitting(
+        self, conn: Connection, account_id: UUID, namespace_id: UUID, selector_hash: str
+    ) -> list[tuple[UUID, int]]:
+        """Workers that may take the work of a selector now, with the processors that they proved."""
+        selector = await self._selector(conn, account_id, namespace_id, selector_hash)
+        found = await store.fitting(conn, namespace_id)
+        return [(id_, verified.cpus) for id_, verified in found if not selector.missing(verified)]
+
     async def slug(self, conn: Connection, account_id: UUID, worker_id: UUID) -> str:
         """The last part of a worker's name; empty for one that is forgotten."""
         return await store.slug(conn, account_id, worker_id)

@@ -102,6 +102,18 @@ async def proved(conn: Connection, namespace_id: UUID) -> list[Capabilities]:
     return [Capabilities.from_json(row[0]) for row in await cursor.fetchall()]
 
 
+async def fitting(conn: Connection, namespace_id: UUID) -> list[tuple[UUID, Capabilities]]:
+    """Workers that take work and were heard from within their lease, with what they proved."""
+    cursor = await conn.execute(
+        """
+        SELECT id, verified FROM workers
+        WHERE namespace_id = %s AND status = 'ACTIVE' AND schedulable AND lease_expires_at > clock_timestamp() ORDER BY id
+        """,
+        (namespace_id,),
+    )
+    return [(row[0], Capabilities.from_json(row[1])) for row in await cursor.fetchall()]
+
+
 async def certificate_known(conn: Connection, worker_id: UUID, serial: str) -> bool:
     """Whether a certificate is the worker's and not revoked."""
     cursor = await conn.execute(

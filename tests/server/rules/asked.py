@@ -11,14 +11,17 @@ from api import Metadata
 from machines import Machine
 from server.rules.account import Account
 from server.rules.calls import RPCS, Outcome, Rpc, call
-from server.rules.materials import CLAIM, artifact, plan, planned_again, policy, record, state, webhook
+from server.rules.materials import CLAIM, artifact, offer, plan, planned_again, policy, record, result, state, webhook
 from server.rules.place import Caller
 
 Fields = Mapping[str, Any]
 Special = Callable[[Account, Caller], Fields | list[Message]]
 
 _APPLYING = {"RunnerService/FetchPlan", "RunnerService/StartApply", "RunnerService/WriteState"}
-_BEGUN = {"RunnerService/FetchRecords", "RunnerService/VerifyPlan", "RunnerService/WriteRecords"}
+_BEGUN = {
+    "RunnerService/FetchRecords", "RunnerService/FetchResult", "RunnerService/OfferBatch", "RunnerService/SubmitResult",
+    "RunnerService/VerifyPlan", "RunnerService/WatchBatches", "RunnerService/WithdrawBatch", "RunnerService/WriteRecords",
+}  # fmt: skip
 _RUNS = {"RunService/ListRunSteps", "RunService/TailRunLogs", "RunService/ReadRunLogs"}  # of the one that is applied
 
 
@@ -147,14 +150,18 @@ _SPECIAL: Mapping[str, Special] = {
     "RunService/WaitRun": _fixed(timeout={"seconds": 0}),
     "RunService/WatchRuns": _fixed(resume_token="2026-01-01T00:00:00+00:00"),
     "RunnerService/AppendRunLogs": _fixed(data=b"a line\n"),
+    "RunnerService/FetchResult": _fixed(batch="h1"),
     "RunnerService/FinishBatch": _fixed(outcome="BATCH_OUTCOME_FAILED"),
+    "RunnerService/KeepArtifact": lambda a, _c: artifact(a.tenant.name),
+    "RunnerService/OfferBatch": lambda a, _c: offer(a.tenant.name),
     "RunnerService/ReportUnits": _fixed(
         batches=[{"number": 1, "units": ["module.app"], "status": "UNIT_BATCH_STATUS_RUNNING"}]
     ),
     "RunnerService/StartApply": lambda _a, _c: {"start_token": str(uuid4())},
-    "RunnerService/KeepArtifact": lambda a, _c: artifact(a.tenant.name),
     "RunnerService/SubmitPlan": lambda a, _c: plan({"artifact_sha256": a.facts["artifact"]}),
+    "RunnerService/SubmitResult": lambda a, _c: result(a.tenant.name),
     "RunnerService/VerifyPlan": lambda _a, _c: planned_again(),
+    "RunnerService/WithdrawBatch": _fixed(batch="h1"),
     "RunnerService/WriteRecords": lambda a, _c: {"records": [record("module.app", a.tenant.name)]},
     "RunnerService/WriteState": _written,
     "StackService/CreateStackState": _fixed(stack_state_id="another", stack_state={}),

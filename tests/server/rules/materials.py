@@ -80,6 +80,20 @@ def submitted(projected: bytes, state: Mapping[str, Any]) -> list[Any]:
     return [runner.SubmitPlanRequest(**part) for part in parts]
 
 
+def offer(word: str) -> list[Any]:
+    """A batch that is offered to other workers."""
+    order = f"an order of {word}".encode()
+    header = runner.OfferHeader(batch="h1", slices=["module.app"], sha256=hashlib.sha256(order).hexdigest())
+    return [runner.OfferBatchRequest(header=header), runner.OfferBatchRequest(chunk=order)]
+
+
+def result(word: str) -> list[Any]:
+    """What a batch came to."""
+    data = f"a result of {word}".encode()
+    header = runner.ResultHeader(sha256=hashlib.sha256(data).hexdigest())
+    return [runner.SubmitResultRequest(header=header), runner.SubmitResultRequest(chunk=data)]
+
+
 def state(serial: int, lineage: str) -> list[Any]:
     """A Terraform state with a secret output, as a runner hands it in."""
     instance = {"schema_version": 0, "attributes": {"size": serial}}

@@ -25,6 +25,7 @@ MORE = {
 STEPS = {
     "RunnerService/FinishBatch": ["run.failed", "stack_state.run_failed"],
     "RunnerService/ReportUnits": ["run.activity_started"],
+    "RunnerService/OfferBatch": ["run.batch_offered"],
     "RunnerService/StartApply": ["run.applying"],
 }
 

@@ -12,6 +12,7 @@ from pushing import MODULE, World
 from stackly_engine import plans
 from stackly_server.access import Batch, Kind, Subject, system
 from stackly_server.clock import uuid7
+from stackly_server.runs.helping import HelpService
 from stackly_server.runs.model import NewRun, Outcome, Phase, RunType, Status
 from stackly_server.runs.service import Shown
 from stackly_server.runs.settling import SettleService
@@ -147,6 +148,14 @@ class Desk:
     def settling(self) -> SettleService:
         rooms = self.rooms
         return SettleService(self.world.ground.database, rooms.stacks, rooms.workers, rooms.progress, rooms.batches)
+
+
+def help_of(desk: Desk) -> HelpService:
+    """Batches that are offered to other workers."""
+    rooms, ground = desk.rooms, desk.world.ground
+    return HelpService(
+        ground.database, ground.hub, ground.keys, rooms.blobs, rooms.workers, rooms.progress, rooms.batches
+    )
 
 
 async def sit_down(world: World, rooms: "Rooms") -> Desk:

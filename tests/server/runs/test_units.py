@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from server.runs.desk import Desk, plan_json
+from server.runs.desk import Desk, help_of, plan_json
 from stackly.worker.v1 import runner_service_pb2 as wire
 from stackly_engine import exact, plans
 from stackly_engine.projected_chain import PlannedUnit, ProjectedChain, project_chain
@@ -47,7 +47,9 @@ class Runner:
         artifacts = ArtifactService(ground.database, ground.keys, rooms.blobs, rooms.batches)
         progress = UnitProgressService(ground.database, rooms.batches)
         covering = CoverService(ground.database, ground.keys, rooms.blobs, rooms.batches, rooms.progress)
-        self.servicer = RunnerServicer(rooms.batches, fetching, records, artifacts, progress, covering)
+        self.servicer = RunnerServicer(
+            rooms.batches, fetching, records, artifacts, progress, covering, help_of(self.desk)
+        )  # fmt: skip
 
     async def records(self, subject: Subject) -> dict[str, tuple[int, bytes, bytes]]:
         answers = [one async for one in self.servicer.FetchRecords(wire.FetchRecordsRequest(), subject)]

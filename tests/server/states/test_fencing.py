@@ -80,7 +80,7 @@ class Gateway:
         """By SHA-256, every document in quarantine, opened."""
         account, found = self.world.dev.account_id, {}
         for row in await self.rows("state_quarantine"):
-            sealed = await self.world.states._blobs.get(row["blob"])
+            sealed = await self.world.states._shelf._blobs.get(row["blob"])
             found[row["sha256"]] = await self.world.ground.keys.open(account, "state", row["blob"], sealed)
         return found
 

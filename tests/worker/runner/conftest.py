@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fakes.control_plane import MemoryPlane
-from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.batch_spec import BatchSpec
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.terraform import Engine, find_engine
 

@@ -333,7 +333,8 @@ RUNNER = """
 import asyncio, sys
 from pathlib import Path
 from fakes.control_plane import MemoryPlane
-from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.batch_spec import BatchSpec
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.ports import PlanResult
 from stackly_worker.runner.terraform import find_engine

@@ -12,7 +12,8 @@ import pytest
 
 from fakes.control_plane import MemoryPlane
 from stackly_worker.runner import events, recovery
-from stackly_worker.runner.batch import PLAN, Batch
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.batch_spec import PLAN
 from stackly_worker.runner.ports import PlanBundle
 from stackly_worker.runner.terraform import Engine
 from stackly_worker.runner.unwritten import prior_state, unwritten

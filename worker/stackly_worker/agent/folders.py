@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackly.worker.v1 import tasks_pb2
-from stackly_worker.runner.batch import PLAN, VARIABLES
+from stackly_worker.runner.batch_spec import PLAN, VARIABLES
 from stackly_worker.runner.journal import boot_id, start_time
 from stackly_worker.runner.main import ALIVE, OUTCOME
 from stackly_worker.runner.place import write_atomically

@@ -12,9 +12,12 @@ from typing import Any
 
 from stackly_engine import exact, moves, plans, slices
 from stackly_engine.auditing import AuditReport
+from stackly_engine.outlines import Outline
 from stackly_worker.runner import (
+    helping,
     init_reads,
     limits,
+    orders,
     plugin_cache,
     resolving,
     terraform,
@@ -28,15 +31,18 @@ from stackly_worker.runner import (
     worktree,
 )
 from stackly_worker.runner.artifact import ArtifactRefusedError
+from stackly_worker.runner.batch_spec import PLAN, STARTED, VARIABLES, BatchSpec
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.initialized import Initialization, covered, light, pinned, portable
 from stackly_worker.runner.journal import write_new, write_synced
-from stackly_worker.runner.options import EngineOptions
+from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import DiskFullError, Place
 from stackly_worker.runner.ports import (
     BundleError,
     ControlPlane,
+    Grant,
     LeaseLostError,
+    OthersPlane,
     Outcome,
     PlanBundle,
     PlaneRefusedError,
@@ -53,42 +59,11 @@ from stackly_worker.runner.statewatch import ReadState, StateVersion
 from stackly_worker.runner.terraform import Engine, Mirrors, Settings
 from stackly_worker.runner.units_hands import Desk
 
-STARTED = "apply-started"
-PLAN = "plan.bin"
-VARIABLES = "variables.tfvars.json"
 # What ends a phase in words of its own, which hold no secret.
 _TOLD = (
     worktree.TreeRefusedError, DiskFullError, BundleError, PlaneRefusedError, PlanStaleError, exact.FormatError,
     moves.UnknownAddress, ArtifactRefusedError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class BatchSpec:
-    """What one batch is to do. `plan_key` names one plan of one run (`run-42/1/b1`); plan and apply share it.
-
-    `root` is the root module's folder in the tree, "." for the tree itself. `secrets` are texts that must never leave
-    (sensitive variables, credentials); `environment` is the declared set, nothing else is inherited but PATH and LANG.
-    `hash_key` is the stack's key for keyed hashes. `mode`: apply, destroy, refresh_only or audit.
-    """
-
-    plan_key: str
-    root: str
-    source_digest: str
-    hash_key: bytes
-    mode: str = "apply"
-    replace: tuple[str, ...] = ()
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    parallelism: int = 10
-    grace: float = limits.STOP_GRACE
-    renew_every: float = 5.0
-    units: bool = False  # cut the root into units, if it can be
-    keeps: bool = False  # a plan that has nothing to do is as good as an apply
-    artifact: str = ""  # SHA-256 of what the run's code was resolved to before, beyond its commit
-    options: EngineOptions = field(default_factory=EngineOptions)  # of a root that is cut
-    costs: tuple[tuple[int, float], ...] = ()  # resources and seconds of batches of units of earlier runs
 
 
 @dataclass
@@ -108,8 +83,10 @@ class Batch:
     clock: Clock = field(default_factory=SystemClock)
     mirrors: Mirrors = field(default_factory=Mirrors)
     shelf: Shelf | None = None
+    others: OthersPlane | None = None
     resolved_as: str = field(default="", init=False)  # SHA-256 of what the code is beyond its commit
     laid: ReadState | None = field(default=None, init=False)  # the state that was laid down, once it was
+    outline: Outline | None = field(default=None, init=False)  # what came instead of it
 
     async def plan(self) -> Outcome:
         """Plan and submit. Nothing of the stack changes."""
@@ -134,7 +111,7 @@ class Batch:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with self._session(applies=applies) as session, AsyncExitStack() as held:
             outcome = await self._ended(partial(self._in_place, phase, held), session)
-            if words := _last_words(outcome):
+            if words := outcome.last_words:
                 session.transcript.say(words)
             with contextlib.suppress(PlaneUnavailableError, PlaneRefusedError, LeaseLostError):
                 await session.log.flush()
@@ -206,7 +183,8 @@ class Batch:
             return session.outcome(status, reason=str(error), cause=cause)
 
     async def _plan(self, session: Session) -> Outcome:
-        environment, report = await self._prepared(session, lock_file=None)
+        by_units = self.spec.units and self.spec.mode == "apply"
+        environment, report = await self._prepared(session, lock_file=None, by_units=by_units)
         if self.spec.mode == units_audit.MODE:
             return await self._audit(session, environment, report)
         whole_reasons: tuple[str, ...] = ()
@@ -216,6 +194,7 @@ class Batch:
             except units.RunsWholeError as error:
                 whole_reasons = error.reasons
                 session.transcript.say("\n".join(f"Runs whole: {reason}" for reason in whole_reasons))
+        environment = await self._whole_state(session, environment)
         return await self._plan_whole(session, environment, report, whole_reasons)
 
     async def _plan_units(
@@ -287,16 +266,20 @@ class Batch:
         await self.plane.submit_plan(result)
 
     async def _apply(self, session: Session) -> Outcome:
-        bundle = PlanBundle.unpack(await insist(self.plane.get_plan, self.clock))
+        plan = await insist(self.plane.get_plan, self.clock)
+        if plan.startswith(orders.MAGIC):
+            return await self._help(session, orders.Order.unpack(plan))
+        bundle = PlanBundle.unpack(plan)
         session.redactor.add(bundle.secrets)
-        environment, _ = await self._prepared(session, lock_file=bundle.lock)
-        if bundle.plan.startswith(units_bundle.MAGIC):
+        by_units = bundle.plan.startswith(units_bundle.MAGIC)
+        environment, _ = await self._prepared(session, lock_file=bundle.lock, by_units=by_units)
+        if by_units:
             return await self._apply_units(session, environment, bundle)
         plan_file = self.settings.plan_file or self.folder
         plan_file.unlink(missing_ok=True)
         write_new(plan_file, bundle.plan)
         self.place.require_room()
-        granted = await self._started(session)
+        granted = (await self._started(session)).environment
         argv = terraform.apply_argv(self.engine, self.settings, parallelism=self.spec.parallelism)
         rc = await session.apply(self._command(argv, environment | dict(granted), "apply"))
         version = await session.settle(self.settings.root)
@@ -304,15 +287,34 @@ class Batch:
             await session.suspect_unwritten(version, plan_file)
         return self._applied(session, rc, version)
 
+    async def _help(self, session: Session, order: orders.Order) -> Outcome:
+        """Apply one batch that another runner planned and offered; its order has what it needs of the state."""
+        self.plane.waits()
+        session.redactor.add(order.secrets)
+        of = order.planned.job
+        environment, _ = await self._prepared(session, lock_file=order.lock, by_units=True, given=of.state)
+        started = partial(self._started, session, of.units)
+        return await helping.apply(self._desk(session, environment), order, self.others, started)
+
     async def _apply_units(self, session: Session, environment: Mapping[str, str], bundle: PlanBundle) -> Outcome:
         desk, planned = self._desk(session, environment), units_bundle.ChainBundle.unpack(bundle.plan)
         reading, known, chain = await units.ready(desk, self.spec.hash_key, self.spec.replace, planned)
-        carrying = units_apply.Carrying(units.with_titles(desk, chain), known, chain, reading.rows, bundle.secrets)
+        carrying = units_apply.Carrying(
+            units.with_titles(desk, chain),
+            known,
+            chain,
+            reading.rows,
+            first=reading.state is None,
+            secrets=bundle.secrets,
+        )
         if not chain.pieces:
             return session.outcome("applied", step="apply", rc=0)
         whole = await carrying.begin()
         self.place.require_room()
-        return await carrying.run(whole, await self._started(session, carrying.units))
+        granted = await self._started(session, carrying.units)
+        there = not reading.source.sees_its_place  # code that can tell where on a machine it lies has only this one
+        helpers = Helpers.of(self.others if there else None, granted.helpers, carrying.desk, whole, bundle)
+        return await carrying.run(whole, granted.environment, helpers)
 
     def _desk(self, session: Session, environment: Mapping[str, str]) -> Desk:
         return Desk(
@@ -327,9 +329,10 @@ class Batch:
             costs=self.spec.costs,
             command=self._command,
             laid=self.laid,
+            outline=self.outline,
         )
 
-    async def _started(self, session: Session, cut: Sequence[str] = ()) -> Mapping[str, str]:
+    async def _started(self, session: Session, cut: Sequence[str] = ()) -> Grant:
         """Make the apply's beginning known before it begins: here for good, then at the control plane."""
         session.stop_if_cancelled("apply")
         nonce = chance.token_hex(16)
@@ -339,7 +342,7 @@ class Batch:
             raise LeaseLostError("an apply was begun in this folder before; it is not begun again") from None
         granted = await insist(lambda: self.plane.start_apply(nonce, cut), self.clock)
         session.redactor.add(granted.secrets)
-        return granted.environment
+        return granted
 
     def _applied(self, session: Session, rc: int, version: StateVersion | None) -> Outcome:
         if session.lost:  # the state was handed in, and kept aside; how it ended is no longer ours to say
@@ -353,9 +356,12 @@ class Batch:
         return replace(outcome, state_serial=version.serial, state_sha256=version.sha256, outputs=outputs)
 
     async def _prepared(
-        self, session: Session, *, lock_file: bytes | None
+        self, session: Session, *, lock_file: bytes | None, by_units: bool, given: bytes | None = None
     ) -> tuple[dict[str, str], worktree.TreeReport]:
-        """Tree, state and init; skipped but for the state when this very plan prepared the place before."""
+        """Tree, state and init; skipped but for the state when this very plan prepared the place before.
+
+        `given` is the state, where it need not be asked for.
+        """
         stamp = f"{self.spec.plan_key} {self.spec.source_digest} {self.engine.name}"
         reusable = lock_file is not None and self.place.stamp() == stamp
         report = worktree.TreeReport()
@@ -364,17 +370,19 @@ class Batch:
             self.place.set_stamp("")
             self.place.forget_sources()
             units_folder.clear_beside(self.settings.root)
-        getting = asyncio.create_task(insist(self.plane.get_state, self.clock))
+        getting = asyncio.create_task(self._state(given, by_units=by_units))
         try:
             report = report if reusable else await insist(self._tree, self.clock)
-            document = await getting
+            state = await getting
         finally:
             getting.cancel()
-        await asyncio.to_thread(self._lay_state, session, document)
+        await asyncio.to_thread(self._lay_state, session, state)
         environment = terraform.prepare(self.settings)
         if not reusable:
             await self._initialized(session, environment, lock_file)
             self.place.set_stamp(stamp)
+        if self.outline is not None:
+            self.place.state.unlink(missing_ok=True)  # what `init` needed of it is no state
         return self._brisk(environment), report
 
     def _brisk(self, environment: dict[str, str]) -> dict[str, str]:
@@ -382,16 +390,31 @@ class Batch:
         state = self.laid.version.document if self.laid else None
         return terraform.brisk(environment) if light(state, lock) else environment
 
+    async def _state(self, given: bytes | None, *, by_units: bool) -> bytes | Outline | None:
+        if given is not None:
+            return given
+        return await insist(partial(self.plane.get_state, outline=by_units), self.clock)
+
     async def _tree(self) -> worktree.TreeReport:
         files = self.plane.get_source()
         return await worktree.rebuild(self.place.tree, files, root=self.spec.root, state=self.place.state)
 
-    def _lay_state(self, session: Session, document: bytes | None) -> None:
+    def _lay_state(self, session: Session, given: bytes | Outline | None) -> None:
+        """Lay down what `init` and runs of the whole root read; of an outline only its providers."""
+        self.outline = given if isinstance(given, Outline) else None
+        document = given.providers() if isinstance(given, Outline) else given
         self.place.put_state(document)
         self.laid = None if document is None else ReadState.of(document)
-        if self.laid is not None:
+        if self.laid is not None and self.outline is None:
             session.redactor.add(slices.sensitive_in(self.laid.content))
             session.known_state(self.laid.version)
+
+    async def _whole_state(self, session: Session, environment: dict[str, str]) -> dict[str, str]:
+        """A run of the whole root needs what an outline leaves out."""
+        if self.outline is None:
+            return environment
+        await asyncio.to_thread(self._lay_state, session, await insist(self.plane.get_state, self.clock))
+        return self._brisk(terraform.prepare(self.settings))
 
     async def _initialized(self, session: Session, environment: dict[str, str], lock_file: bytes | None) -> None:
         lock = self.settings.root / worktree.LOCK_FILE
@@ -473,11 +496,3 @@ class Batch:
 def _beside(session: Session, renew_every: float) -> tuple[Coroutine[Any, Any, None], ...]:
     """What goes on while a phase does."""
     return session.log.run(), session.renewing(renew_every), session.progress.run()
-
-
-def _last_words(outcome: Outcome) -> str:
-    words = [f"\n{outcome.reason}"] if outcome.reason else []
-    if outcome.suspects:
-        words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
-        words += [f"  {address} ({action})" for address, action in sorted(outcome.suspects.items())]
-    return "\n".join(words)

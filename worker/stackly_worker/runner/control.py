@@ -13,6 +13,9 @@ import grpc.aio
 
 from stackly.worker.v1 import runner_service_pb2 as messages
 from stackly.worker.v1.runner_service_pb2_grpc import RunnerServiceStub
+from stackly_engine import outlines
+from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import projected
 from stackly_engine.records import Place
 from stackly_worker import wire
@@ -23,6 +26,7 @@ from stackly_worker.runner.ports import (
     Grant,
     LeaseLostError,
     NotCoveredError,
+    Offered,
     Outcome,
     PlaneRefusedError,
     PlaneUnavailableError,
@@ -47,6 +51,7 @@ _AGAIN = {
     grpc.StatusCode.ABORTED, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED,
 }  # fmt: skip
 
+_AHEAD: dict[str, dict[str, Any]] = {"FetchState": {"outline": True}}  # what is asked for before the work is known
 _Answer = TypeVar("_Answer")
 
 
@@ -78,6 +83,7 @@ class RunnerPlane:
     timed_out: bool = False
     reported: bool = False  # the end of the batch was acknowledged
     _tree_sha256: str = ""
+    _outcomes: dict[str, Any] = field(default_factory=dict)  # of offered batches, as they were told last
     _early: dict[str, Any] = field(default_factory=dict)  # streams under way, by method
 
     @classmethod
@@ -89,12 +95,17 @@ class RunnerPlane:
         The streams named in `ahead` are asked for meanwhile, as they will be needed whatever the work is.
         """
         plane = cls(RunnerServiceStub(channel), token, clock)
-        plane._early = {method: plane._stream(method) for method in ahead}
+        plane._early = {method: plane._stream(method, **_AHEAD.get(method, {})) for method in ahead}
         plane.spec = await insist(plane.get_spec, clock)
         plane.log_base = plane.spec.log_offset
         if plane.spec.timeout_seconds:
             plane.wishes.ends_at = clock.monotonic() + plane.spec.timeout_seconds
         return plane
+
+    @property
+    def helps(self) -> bool:
+        """Whether the batch was offered by the runner of the run's first one."""
+        return self.spec.batch.batch.startswith("h")
 
     @property
     def _as_runner(self) -> tuple[tuple[str, str], ...]:
@@ -125,10 +136,21 @@ class RunnerPlane:
             parts = streams.artifact_parts(data)
             await self.stub.KeepArtifact(parts, metadata=self._as_runner, timeout=_STREAM)
 
-    async def get_state(self) -> bytes | None:
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
+        """What was asked for ahead comes as the control plane thinks best; an outline that will not do is asked for anew."""
         with translated():
-            call = self._stream("FetchState")
-            return await streams.document(call, streams.STATE_MOST) or None
+            reader = streams.StateReader(self._stream("FetchState", outline=outline))
+            data = await streams.document(reader, streams.STATE_MOST)
+        if data and reader.outline:
+            return await asyncio.to_thread(outlines.read, data) if outline else await self.get_state()
+        return data or None
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        request = messages.FetchStateRequest(serial=serial, units=units)
+        with translated():
+            call = self.stub.FetchState(request, metadata=self._as_runner, timeout=_STREAM)
+            data = await streams.document(call, streams.STATE_MOST)
+        return streams.slices_of(data or b"{}", units)
 
     async def get_plan(self) -> bytes:
         with translated():
@@ -144,14 +166,16 @@ class RunnerPlane:
             call.cancel()
         self._early.clear()
 
-    def _stream(self, method: str) -> Any:
-        """The answers to a method that takes nothing: those under way, the first time."""
-        request = getattr(messages, f"{method}Request")()
+    def _stream(self, method: str, **facts: Any) -> Any:
+        """The answers to a method that needs to be told little: those under way, the first time."""
+        request = getattr(messages, f"{method}Request")(**facts)
         return self._early.pop(method, None) or getattr(self.stub, method)(
             request, metadata=self._as_runner, timeout=_STREAM
         )
 
     async def append_log(self, offset: int, data: bytes) -> None:
+        if self.helps:
+            return  # one runner writes the run's log; ours goes to it with the result
         with translated():
             request = messages.AppendRunLogsRequest(offset=self.log_base + offset, data=data)
             await self.stub.AppendRunLogs(request, metadata=self._as_runner, timeout=_CALL)
@@ -168,14 +192,28 @@ class RunnerPlane:
         header = messages.StateHeader(
             serial=version.serial, lineage=version.lineage, sha256=version.sha256, final=final
         )
+        await self._written(streams.state_parts(header, version.document))
+
+    async def _written(self, parts: Iterator[messages.WriteStateRequest]) -> messages.WriteStateResponse:
         try:
             with translated():
-                parts = streams.state_parts(header, version.document)
                 answer = await self.stub.WriteState(parts, metadata=self._as_runner, timeout=_STREAM)
         except PlaneRefusedError as error:
             raise StateRefusedError(str(error)) from error
         if not answer.accepted:
             raise StateRefusedError(answer.detail)
+        return answer
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """The final one is sent until it is answered, however long the control plane is away."""
+        crash_point("runner.state.before_write")
+        if final:
+            return await self.persist(lambda: self._write_slices(delta, final=True))
+        return await self._write_slices(delta, final=False)
+
+    async def _write_slices(self, delta: Delta, *, final: bool) -> int:
+        parts = await asyncio.to_thread(lambda: list(streams.delta_parts(delta, final=final)))
+        return (await self._written(iter(parts))).serial
 
     async def submit_plan(self, plan: PlanResult) -> None:
         crash_point("runner.plan.before_submit")
@@ -210,6 +248,8 @@ class RunnerPlane:
                 await self.stub.WriteRecords(some, metadata=self._as_runner, timeout=_CALL)
 
     async def report_units(self, reports: Sequence[UnitReport]) -> None:
+        if self.helps:
+            return  # they are told by the runner that offered them
         request = messages.ReportUnitsRequest(batches=report.unit_batches(reports, self.clock.monotonic()))
         with translated():
             await self.stub.ReportUnits(request, metadata=self._as_runner, timeout=_CALL)
@@ -218,9 +258,44 @@ class RunnerPlane:
         crash_point("runner.apply.before_start")
         request = messages.StartApplyRequest(start_token=str(uuid.UUID(nonce)), units=units)
         with translated():
-            await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
+            answer = await self.stub.StartApply(request, metadata=self._as_runner, timeout=_CALL)
         crash_point("runner.apply.after_start")
-        return Grant()
+        return Grant(helpers=answer.helpers)
+
+    async def offer_batch(self, name: str, slices: Sequence[str], order: bytes) -> bool:
+        header = messages.OfferHeader(batch=name, slices=slices, sha256=sha256(order).hexdigest())
+        with translated():
+            parts = streams.order_parts(header, order)
+            return (await self.stub.OfferBatch(parts, metadata=self._as_runner, timeout=_STREAM)).accepted
+
+    async def watch_batches(self, wait: float, known: Sequence[Offered]) -> Sequence[Offered]:
+        request = messages.WatchBatchesRequest(wait_seconds=int(wait))
+        for one in known:
+            request.known.add(
+                batch=one.name, claimed=one.claimed, done=one.done, outcome=self._outcomes.get(one.name, 0)
+            )
+        with translated():
+            answer = await self.stub.WatchBatches(request, metadata=self._as_runner, timeout=wait + _CALL)
+        self._outcomes = {one.batch: one.outcome for one in answer.batches}
+        return [Offered(one.batch, one.claimed, one.done) for one in answer.batches]
+
+    async def withdraw_batch(self, name: str) -> bool:
+        request = messages.WithdrawBatchRequest(batch=name)
+        with translated():
+            return (await self.stub.WithdrawBatch(request, metadata=self._as_runner, timeout=_CALL)).withdrawn
+
+    async def get_result(self, name: str) -> bytes | None:
+        request = messages.FetchResultRequest(batch=name)
+        with translated():
+            call = self.stub.FetchResult(request, metadata=self._as_runner, timeout=_STREAM)
+            return await streams.document(call, streams.STATE_MOST)
+
+    async def submit_result(self, result: bytes) -> None:
+        crash_point("runner.result.before_submit")
+        header = messages.ResultHeader(sha256=sha256(result).hexdigest())
+        with translated():
+            parts = streams.result_parts(header, result)
+            await self.stub.SubmitResult(parts, metadata=self._as_runner, timeout=_STREAM)
 
     async def verify_plan(self, units: Sequence[str], projected: bytes, reads: Mapping[Place, str]) -> None:
         crash_point("runner.verify.before")
@@ -249,7 +324,8 @@ class RunnerPlane:
             return
         crash_point("runner.finish.before")
         request = report.finished(outcome, phase=self.spec.batch.phase, timed_out=self.timed_out)
-        request.unit_batches.extend(report.unit_batches(outcome.unit_batches, self.clock.monotonic()))
+        if not self.helps:
+            request.unit_batches.extend(report.unit_batches(outcome.unit_batches, self.clock.monotonic()))
         await self.persist(lambda: self.send_finish(request))
         crash_point("runner.finish.after")
 

@@ -19,6 +19,7 @@ INSPECTED_CODE_BYTES = 64 * KIB  # of code: less is read in a moment, and not ke
 LOG_CHUNK = 64 * KIB
 LOG_LINE = 64 * KIB
 LOG_TOTAL = 1 * GIB
+LOG_RESULT = 1 * MIB  # of the log of a batch that another runner offered: it goes into that one's log at once
 
 STATE_BYTES = 256 * MIB
 STATE_LARGE = 16 * MIB  # above it whole versions are still streamed, but the run's log says that it costs
@@ -39,6 +40,9 @@ READS = 1000  # exports that a batch reads, of one message
 
 UNIT_PROCESSES = max(2, min(4, os.cpu_count() or 2))  # Terraforms at a time of one run that is cut into units
 
+HELP_AFTER = 0.7  # seconds without room on this machine after which a batch is offered to another worker
+CLAIM_PATIENCE = 10.0  # seconds another worker has to take an offered batch
+WATCH_PATIENCE = 20.0  # seconds to wait at the control plane for news of offered batches
 WATCH_INTERVAL = 0.02  # seconds between looks at the state file and Terraform's output
 STOP_GRACE = 300.0  # seconds from the one SIGINT to SIGKILL
 PLACE_INTERVAL = 0.1  # seconds between looks whether the place of a stack is free

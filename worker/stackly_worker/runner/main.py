@@ -20,7 +20,8 @@ from stackly_engine import exact
 from stackly_worker import wire
 from stackly_worker.crash import crash_point
 from stackly_worker.runner import report, requirement, salvage, terraform
-from stackly_worker.runner.batch import Batch, BatchSpec
+from stackly_worker.runner.batch import Batch
+from stackly_worker.runner.batch_spec import BatchSpec
 from stackly_worker.runner.clock import Clock, SystemClock
 from stackly_worker.runner.control import RunnerPlane
 from stackly_worker.runner.journal import write_new
@@ -134,6 +135,7 @@ def _batch(task: Task, plane: RunnerPlane) -> Batch:
         folder=task.folder,
         engine=requirement.choose(spec.engine, terraform.current(task.engines)),
         plane=plane,
+        others=plane,
         mirrors=terraform.Mirrors(task.mirrors.folders, task.mirrors.direct),
         shelf=Shelf(task.work.parent / "initialized"),
     )
@@ -144,7 +146,8 @@ def _spec(task: Task, spec: messages.GetBatchSpecResponse) -> BatchSpec:
     ref = spec.batch
     sensitive = (text for name in spec.sensitive_variables for text in _texts(variables.get(name)))
     return BatchSpec(
-        plan_key=f"{ref.run_id}/{ref.plan_number}/{ref.batch}",
+        # batches that help one run share what is prepared for them
+        plan_key=f"{ref.run_id}/{ref.plan_number}/{ref.batch.rstrip('0123456789') if ref.batch.startswith('h') else ref.batch}",
         root=spec.root_path or ".",
         source_digest=spec.commit,
         hash_key=spec.hash_key,

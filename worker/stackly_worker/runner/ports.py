@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stackly_engine.auditing import AuditReport
+from stackly_engine.deltas import Delta
+from stackly_engine.outlines import Outline
 from stackly_engine.records import Place
 from stackly_worker.runner.events import TerraformError
 from stackly_worker.runner.statewatch import StateVersion
@@ -55,6 +57,16 @@ class Grant:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    helpers: int = 0  # other workers that could take batches of this apply
+
+
+@dataclass(frozen=True)
+class Offered:
+    """How an offered batch stands: whether a worker has it, or had it; whether it has ended."""
+
+    name: str
+    claimed: bool
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -172,6 +184,34 @@ class Outcome:
     left: tuple[LeftUnit, ...] = ()
     unit_batches: tuple[UnitReport, ...] = ()  # that `report_units` was not told of
 
+    @property
+    def last_words(self) -> str:
+        """The end of a log: why it ended so, and what nobody can be sure of."""
+        words = [f"\n{self.reason}"] if self.reason else []
+        if self.suspects:
+            words.append("Not seen to end, or to reach the state; these may exist without being in the state:")
+            words += [f"  {address} ({action})" for address, action in sorted(self.suspects.items())]
+        return "\n".join(words)
+
+
+class OthersPlane(Protocol):
+    """The calls about other workers on the same apply; they fail as those of ControlPlane do."""
+
+    async def offer_batch(self, name: str, slices: Sequence[str], order: bytes) -> bool:
+        """Offer a batch that writes these slices; False when nobody is there to take it."""
+
+    async def watch_batches(self, wait: float, known: Sequence[Offered]) -> Sequence[Offered]:
+        """How all stand that were offered, once one stands otherwise than is known, or after some seconds."""
+
+    async def withdraw_batch(self, name: str) -> bool:
+        """Take one back that nobody has; False when somebody has it, or had it."""
+
+    async def get_result(self, name: str) -> bytes | None:
+        """What one came to; None when nothing was handed in."""
+
+    async def submit_result(self, result: bytes) -> None:
+        """Hand in what the caller's own batch came to."""
+
 
 class ControlPlane(Protocol):
     """The calls of one batch. Each may raise PlaneUnavailableError (tried again), LeaseLostError and PlaneRefusedError (not)."""
@@ -185,8 +225,11 @@ class ControlPlane(Protocol):
     async def keep_artifact(self, data: bytes) -> None:
         """Keep it for the run: whatever is planned and applied by it later uses it. The same again is accepted again."""
 
-    async def get_state(self) -> bytes | None:
-        """The stack's state document, None when it has none yet."""
+    async def get_state(self, *, outline: bool = False) -> bytes | Outline | None:
+        """The stack's state document, None when it has none yet. With `outline` it may come without contents."""
+
+    async def get_slices(self, serial: int, units: Sequence[str]) -> Mapping[str, bytes]:
+        """The slices of some parts of the state of that serial, by unit."""
 
     async def get_plan(self) -> bytes:
         """The bundle that `submit_plan` handed in, for the plan this batch applies."""
@@ -196,6 +239,12 @@ class ControlPlane(Protocol):
 
     async def write_state(self, version: StateVersion, *, final: bool, kind: str = "state") -> None:
         """One whole state document (`kind` state), or what Terraform dumped to its output (`kind` dump: quarantine)."""
+
+    async def write_slices(self, delta: Delta, *, final: bool) -> int:
+        """What moved of the state, on top of a serial that the control plane has; the serial that it has then.
+
+        The same delta again is the same write, and is answered again.
+        """
 
     async def submit_plan(self, plan: PlanResult) -> None: ...
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackly_worker.runner import events, units_recovery, unwritten
-from stackly_worker.runner.batch import PLAN, STARTED
+from stackly_worker.runner.batch_spec import PLAN, STARTED
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.process import exited

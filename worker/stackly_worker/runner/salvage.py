@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from stackly_worker.runner import recovery, report, units_recovery
@@ -35,10 +36,11 @@ async def hand_in(plane: RunnerPlane, folder: Path, place: Place, clock: Clock, 
         remains = await recovery.settled(folder, place, plane.spec.state_serial)
         await _send_log(plane, folder, clock, log_base)
         if units_recovery.cut(folder):
-            await asyncio.to_thread(units_recovery.keep_strays, folder, place)
-        for version in _versions(remains, place):
-            with contextlib.suppress(StateRefusedError):  # kept in quarantine; the next one may still fit
-                await plane.write_state(version, final=True)
+            await _send_slices(plane, folder, place, begun=remains.begun)
+        else:
+            for version in _versions(remains, place):
+                with contextlib.suppress(StateRefusedError):  # kept in quarantine; the next one may still fit
+                    await plane.write_state(version, final=True)
         await plane.persist(lambda: plane.send_finish(report.lost(remains)))
     return remains
 
@@ -91,6 +93,17 @@ def _wake(journal: Journal) -> None:
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+async def _send_slices(plane: RunnerPlane, folder: Path, place: Place, *, begun: bool) -> None:
+    await asyncio.to_thread(units_recovery.keep_strays, folder, place)
+    if not begun:
+        return
+    delta = await asyncio.to_thread(units_recovery.delta, folder, plane.spec.state_serial)
+    if plane.helps:
+        delta = replace(delta, head=None)
+    with contextlib.suppress(StateRefusedError):  # kept in quarantine
+        await plane.write_slices(delta, final=True)
 
 
 def _versions(remains: Remains, place: Place) -> Iterator[StateVersion]:

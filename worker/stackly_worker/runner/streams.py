@@ -1,11 +1,13 @@
 """The streams of RunnerService as bytes and files: cut into messages, put together again, checked by digest."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
 from stackly.worker.v1 import runner_service_pb2 as messages
+from stackly_engine import exact
+from stackly_engine.deltas import Delta
 from stackly_engine.records import Place
 from stackly_worker.runner import limits
 from stackly_worker.runner.ports import PlaneRefusedError, UnitRow
@@ -44,6 +46,27 @@ async def document(parts: AsyncIterable[_Part], most: int) -> bytes | None:
     if sha256(data).hexdigest() != wanted:
         raise PlaneRefusedError("a document arrived altered: its digest is another")
     return bytes(data)
+
+
+@dataclass
+class StateReader:
+    """FetchState's stream; `outline` says what came, once it has ended."""
+
+    parts: AsyncIterator[messages.FetchStateResponse]
+    outline: bool = False
+
+    async def __aiter__(self) -> AsyncIterator[messages.FetchStateResponse]:
+        async for part in self.parts:
+            self.outline = self.outline or part.outline
+            yield part
+
+
+def slices_of(data: bytes, units: Sequence[str]) -> dict[str, bytes]:
+    """FetchState's slices by unit, in canonical bytes; PlaneRefusedError unless all came that were asked for."""
+    found = exact.loads(data)
+    if not isinstance(found, dict) or found.keys() != set(units):
+        raise PlaneRefusedError("other slices came than were asked for")
+    return {unit: exact.dumps(part) for unit, part in found.items()}
 
 
 @dataclass
@@ -129,6 +152,35 @@ def state_parts(header: messages.StateHeader, data: bytes) -> Iterator[messages.
     yield messages.WriteStateRequest(header=header)
     for piece in pieces(data):
         yield messages.WriteStateRequest(chunk=piece)
+
+
+def delta_parts(delta: Delta, *, final: bool) -> Iterator[messages.WriteStateRequest]:
+    """WriteState's stream of slices: the header that names them, the head, the slices."""
+    head, digests = delta.head_bytes, delta.digests
+    told = messages.StateSlices(head_bytes=len(head))
+    for unit, digest in digests.items():
+        told.slices.add(unit=unit, sha256=digest or "", size_bytes=len(delta.slices[unit] or b""))
+    header = messages.StateHeader(
+        serial=delta.base, lineage=delta.lineage, sha256=delta.sha256, final=final, slices=told
+    )  # fmt: skip
+    yield messages.WriteStateRequest(header=header)
+    for data in (head, *(delta.slices[unit] or b"" for unit in digests)):
+        for piece in pieces(data):
+            yield messages.WriteStateRequest(chunk=piece)
+
+
+def order_parts(header: messages.OfferHeader, order: bytes) -> Iterator[messages.OfferBatchRequest]:
+    """OfferBatch's stream: the header, the order."""
+    yield messages.OfferBatchRequest(header=header)
+    for piece in pieces(order):
+        yield messages.OfferBatchRequest(chunk=piece)
+
+
+def result_parts(header: messages.ResultHeader, result: bytes) -> Iterator[messages.SubmitResultRequest]:
+    """SubmitResult's stream: the header, the result."""
+    yield messages.SubmitResultRequest(header=header)
+    for piece in pieces(result):
+        yield messages.SubmitResultRequest(chunk=piece)
 
 
 def record_parts(rows: Iterable[UnitRow]) -> Iterator[messages.WriteRecordsRequest]:

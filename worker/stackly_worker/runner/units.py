@@ -2,16 +2,17 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from stackly_engine import slices
+from stackly_engine import exact, slices
 from stackly_engine.driving.chain import Chain, plan_chain
 from stackly_engine.driving.known import Known
 from stackly_engine.driving.ports import Hands, StoppedError
 from stackly_engine.driving.projecting import projected_chain, secrets_of
 from stackly_engine.driving.resting import resting
+from stackly_engine.outlines import Outline
 from stackly_engine.projected_chain import ProjectedChain
 from stackly_engine.source import Product
 from stackly_worker.runner import units_known
@@ -59,6 +60,7 @@ class Reading:
     source: UnitSource
     given: Given
     rows: tuple[UnitRow, ...] = ()
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     @classmethod
     def of(cls, desk: Desk, key: bytes, replaced: tuple[str, ...]) -> "Reading":
@@ -72,9 +74,21 @@ class Reading:
         return cls(desk, source, given)
 
     @property
-    def state(self) -> StateVersion | None:
-        """As the control plane gave it, laid down in the place."""
-        return self.desk.laid.version if self.desk.laid else None
+    def state(self) -> StateVersion | Outline | None:
+        """As the control plane gave it; or what it gave instead."""
+        return self.desk.outline or (self.desk.laid.version if self.desk.laid else None)
+
+    def slices(self, units: Collection[str]) -> Mapping[str, bytes]:
+        """Slices of the state that came as an outline; from a thread that is not the session's."""
+        loop, state = self.loop, self.state
+        if not isinstance(state, Outline):
+            raise TypeError("the state is here as a whole")
+        plane, clock = self.desk.session.plane, self.desk.session.clock
+        asking = insist(lambda: plane.get_slices(state.serial, sorted(units)), clock)
+        found = asyncio.run_coroutine_threadsafe(asking, loop).result()
+        for data in found.values():
+            self.desk.session.redactor.add(slices.sensitive_in({"resources": exact.loads(data)}))
+        return found
 
     async def known(self, hands: Hands, *, at: datetime, lineage: str) -> Known:
         """RunsWholeError for a root that is not cut."""
@@ -85,8 +99,13 @@ class Reading:
     def _known(self, hands: Hands, at: datetime, lineage: str) -> Known:
         if reasons := units_known.whole_reasons(self.source):
             raise RunsWholeError(reasons)
-        document = starting(self.desk.laid, lineage, self.desk.engine.version)
-        known = units_known.read(self.source, self.given, document, self.rows, hands, at)
+        state = self.desk.outline
+        if state is not None:
+            known = units_known.read(self.source, self.given, state.document, self.rows, hands, at, state.digests)
+            known.outlined, known.reader = state.units, self.slices
+        else:
+            document = starting(self.desk.laid, lineage, self.desk.engine.version)
+            known = units_known.read(self.source, self.given, document, self.rows, hands, at)
         if reasons := units_known.whole_reasons(self.source, known):
             raise RunsWholeError(reasons)
         self._require_declared(known)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from stackly_engine import exact, plans, slices
+from stackly_engine import deltas, exact, plans, slices
 from stackly_engine.applying import Applied
 from stackly_engine.dependencies import Dependencies
+from stackly_engine.driving import state
 from stackly_engine.driving.carrying import Apply, Ended, Fate
 from stackly_engine.driving.chain import Chain
 from stackly_engine.driving.known import Known
@@ -16,12 +17,14 @@ from stackly_engine.driving.ports import Job, Planned
 from stackly_engine.exports import Recorded
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, units_known, units_left, units_share
+from stackly_worker.runner.journal import write_new
+from stackly_worker.runner.others import Helpers
 from stackly_worker.runner.place import write_atomically
 from stackly_worker.runner.ports import LeaseLostError, LeftUnit, NotCoveredError, Outcome, PlaneRefusedError, UnitRow
 from stackly_worker.runner.session import Session
 from stackly_worker.runner.shipping import insist
 from stackly_worker.runner.statewatch import StateVersion
-from stackly_worker.runner.units_folder import UNITS, WHOLE
+from stackly_worker.runner.units_folder import OUTLINED, UNITS, WHOLE
 from stackly_worker.runner.units_hands import Desk, UnitsHands, resources_of
 from stackly_worker.runner.units_whole import NotTakenError, WholeState
 
@@ -113,6 +116,7 @@ class Carrying:
     known: Known
     chain: Chain
     rows: tuple[UnitRow, ...]
+    first: bool  # there was no state
     secrets: tuple[str, ...] = ()  # of the plan
     fates: list[Ended] = field(default_factory=list)
 
@@ -123,24 +127,44 @@ class Carrying:
 
     async def begin(self) -> WholeState:
         """What whoever comes back after a crash begins with, before anything can have changed."""
-        session, place = self.desk.session, self.desk.place
+        session, place, known = self.desk.session, self.desk.place, self.known
         folder = session.folder / UNITS
         await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
-        data = slices.document_bytes(self.known.document)
-        await asyncio.to_thread(write_atomically, folder / WHOLE, data)
-        place.state.unlink(missing_ok=True)  # the control plane has it, and nothing writes there: versions go to `kept`
-        dependencies = await asyncio.to_thread(lambda: self.known.dependencies)
+        dependencies = await asyncio.to_thread(lambda: known.dependencies)
+        before = await asyncio.to_thread(self._settle, dependencies)
+        serial = 0 if self.first else int(before["serial"])
+        if place.state.exists():  # nothing writes there: each batch has a state of its own
+            await asyncio.to_thread(place.state.replace, folder / WHOLE)
+        else:
+            await asyncio.to_thread(write_atomically, folder / WHOLE, slices.document_bytes(before))
+        if known.outlined:
+            write_new(folder / OUTLINED, b"")
         return WholeState(
-            document=self.known.document, folder=folder, place=place, plane=session.plane, clock=session.clock,
-            dependencies=dependencies, serial=int(self.known.document["serial"]),
+            known=before, serial=serial, document=known.document, place=place, plane=session.plane, clock=session.clock,
+            dependencies=dependencies, outlined=bool(known.outlined),
         )  # fmt: skip
 
-    async def run(self, whole: WholeState, environment: Mapping[str, str]) -> Outcome:
+    def _settle(self, dependencies: Dependencies) -> Mapping[str, Any]:
+        """All of the document gets the dependencies of the code as it is now; gives it as it was before.
+
+        A slice that gets others is one that moves, so its contents are needed.
+        """
+        known = self.known
+        after = state.settled(known.document, dependencies)
+        moved = deltas.between(0, known.document, after).slices.keys()
+        if moved & known.outlined:
+            known.require(moved)
+            after = state.settled(known.document, dependencies)
+        before, known.document, known.settled_by = known.document, after, known.dependencies_key
+        return before
+
+    async def run(self, whole: WholeState, environment: Mapping[str, str], helpers: Helpers | None = None) -> Outcome:
         """Apply; the last state is with the control plane when this returns."""
         session = self.desk.session
         keeping = Keeping(session, self.known, whole, whole.dependencies, self.rows, self.secrets)
         desk = replace(self.desk, environment={**self.desk.environment, **environment})
-        hands = UnitsHands(desk, keeping)
+        hands = UnitsHands(desk, keeping, helpers)
+        self.known.workers += helpers.count if helpers else 0
         self.known.hands = hands
         sending = asyncio.create_task(whole.run())
         broken = ""
@@ -162,12 +186,14 @@ class Carrying:
         finally:
             whole.end()
             await asyncio.gather(sending, return_exceptions=True)
-        version = await whole.final()
+        serial, document = await whole.final()
         for units, said in sorted(hands.said.items()):
             if units in hands.codes or self._failed(units):
                 session.transcript.events.absorb(said)
         left = units_left.left(apply.applying.statuses, self.fates, keeping.uncovered, apply.applying.surprises())
-        return self._outcome(apply, hands, whole, version, broken, left)
+        outcome = self._outcome(apply, hands, whole, broken, left)
+        outputs = exact.dumps(document.get("outputs") or {})
+        return replace(outcome, outputs=outputs, state_refused=whole.refused, state_serial=serial or None)
 
     def _tell(self, one: Ended, keeping: Keeping) -> None:
         """Notes how a batch ended, for the end of the run and for those who watch it."""
@@ -182,17 +208,13 @@ class Carrying:
         return any(one.units == units and one.fate is Fate.FAILED for one in self.fates)
 
     def _outcome(
-        self, apply: Apply, hands: UnitsHands, whole: WholeState, version: StateVersion | None, broken: str,
-        left: tuple[LeftUnit, ...],
+        self, apply: Apply, hands: UnitsHands, whole: WholeState, broken: str, left: tuple[LeftUnit, ...]
     ) -> Outcome:  # fmt: skip
         session = self.desk.session
         if session.lost:
             rc = next((code for _, code in sorted(hands.codes.items()) if code), 0)
             return session.outcome("lost", step="apply", rc=rc, reason="the lease was lost while Terraform applied")
-        outcome = self._ended(apply, hands, [*filter(None, (broken,)), *whole.stray], left, refused=whole.refused)
-        document = slices.parse(version.document) if version else self.known.document
-        outcome = replace(outcome, outputs=exact.dumps(document.get("outputs") or {}), state_refused=whole.refused)
-        return replace(outcome, state_serial=version.serial, state_sha256=version.sha256) if version else outcome
+        return self._ended(apply, hands, [*filter(None, (broken,)), *whole.stray], left, refused=whole.refused)
 
     def _ended(
         self, apply: Apply, hands: UnitsHands, broken: list[str], left: tuple[LeftUnit, ...], *, refused: bool

@@ -76,6 +76,7 @@ class ChainBundle:
 
     def chain(self, known: Known) -> Chain:
         """The chain again, on what it was planned on: the same cuts, the same parts of the state."""
+        known.require(state.tops(known, {unit for units, *_ in self.pieces for unit in units}))
         exports: Recorded = dict(known.exports)
         moved: set[str] = set()
         pieces = []

@@ -15,7 +15,8 @@ from stackly_worker.runner.worktree import LOCK_FILE
 
 PREFIX = ".stackly-"  # of the folders beside a root; nothing in them is source
 SHARE = "share.json"
-WHOLE = "whole.tfstate"  # in UNITS: the whole document that was taken in last
+WHOLE = "whole.tfstate"  # in UNITS: the whole document that the apply began with
+OUTLINED = "outlined"  # in UNITS: what WHOLE says of slices that no batch touches has no contents
 SUSPECTS = "suspects.json"
 UNITS = "units"  # below the run's private folder: one folder for each Terraform process that plans or applies
 _STATES = ("terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate")
@@ -111,7 +112,7 @@ class UnitFolder:
         write_new(self.aside / SUSPECTS, json.dumps(dict(suspects)).encode(), synced=True)
 
     def absorbed(self) -> None:
-        """Its state is in the whole one: only the journals stay."""
+        """Nobody needs its state: only the journals stay."""
         for path in (self.aside / SHARE, self.kept, *(self.aside / name for name in _STATES)):
             path.unlink(missing_ok=True)
         self.forget_secrets()

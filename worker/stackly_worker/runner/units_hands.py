@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from stackly_engine import exact, plans, slices
 from stackly_engine.driving.ports import Job, Outcome, Planned
 from stackly_engine.exports import Recorded
 from stackly_engine.graph import OUTPUTS
+from stackly_engine.outlines import Outline
 from stackly_engine.records import Record
 from stackly_worker.runner import limits, terraform, worktree
 from stackly_worker.runner.events import Events
@@ -35,7 +36,7 @@ class Desk:
     """What all batches of one phase share. `command` makes a confined command of argv, environment and phase.
 
     `titles` says why each unit runs, where that is known. `mode` is that of plans, as of `terraform.plan_argv`.
-    `laid` is the state that the phase begins with.
+    `laid` is the state that the phase begins with, `outline` what came instead of one.
     """
 
     session: Session
@@ -51,6 +52,7 @@ class Desk:
     costs: tuple[tuple[int, float], ...] = ()
     mode: str = "apply"
     laid: ReadState | None = None
+    outline: Outline | None = None
 
 
 class Applies(Protocol):
@@ -79,21 +81,34 @@ class Applies(Protocol):
         """As of the engine's port."""
 
 
+class Others(Protocol):
+    """Other workers on the same apply."""
+
+    def would(self, job: Job) -> bool:
+        """Whether one of them could take it now."""
+
+    async def apply(self, planned: Planned, parallelism: int) -> tuple[Outcome, Events, int] | None:
+        """Outcome, what Terraform said, exit code; None: nobody took it."""
+
+
 @dataclass
 class UnitsHands:
     """The engine's loop works in a thread of its own; everything here happens on the session's."""
 
     desk: Desk
     applies: Applies | None = None
+    helpers: Others | None = None
     said: dict[tuple[str, ...], Events] = field(default_factory=dict)  # by batch: of its last command
     codes: dict[tuple[str, ...], int] = field(default_factory=dict)  # exit codes of applies
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _choir: Choir = field(init=False)
+    _room: asyncio.Semaphore | None = field(init=False)
     _budget: Budget = field(init=False)
     _count: int = 0
     _applied: dict[tuple[str, ...], tuple[int, UnitFolder]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._room = asyncio.Semaphore(self.desk.options.processes) if self.helpers is not None else None
         self._choir = Choir(self.desk.session.log.spool)
         self._budget = Budget(self.desk.parallelism, self.desk.options.processes)
 
@@ -142,6 +157,10 @@ class UnitsHands:
         return planned
 
     async def _plan(self, job: Job) -> Planned:
+        async with self._here():
+            return await self._planned(job)
+
+    async def _planned(self, job: Job) -> Planned:
         desk = self.desk
         number, folder = await self._filled(job)
         strand, voice = self._strand(number, folder, job)
@@ -180,9 +199,41 @@ class UnitsHands:
         return document
 
     async def _apply(self, planned: Planned, width: int) -> Outcome:
+        """Here while there is room; else with another worker, if one takes it."""
         job, desk, applies = planned.job, self.desk, self._applying
         if planned.cut.preview:
             raise RuntimeError("a plan in which something stands for a value is never applied")
+        if self.stopping:
+            return Outcome(good=False, output=_NOT_BEGUN, state=None)
+        if planned.place is not None and not await applies.covered(planned):  # one from the bundle has no place yet
+            return Outcome(good=False, output=_NOT_COVERED, state=None)
+        desk.session.progress.begin(job.units)
+        if self.helpers is not None and self.helpers.would(job) and await self._crowded():
+            with self._share(width) as share:
+                done = await self.helpers.apply(planned, share)
+            if done is not None:
+                outcome, self.said[job.units], self.codes[job.units] = done
+                return outcome
+        async with self._here():
+            return await self._apply_here(planned, width)
+
+    async def _crowded(self) -> bool:
+        """Whether no room comes free here for a while: what takes less is not worth another worker's time to begin."""
+        if self._room is None:
+            return False
+        try:
+            await asyncio.wait_for(self._room.acquire(), limits.HELP_AFTER)
+        except TimeoutError:
+            return True
+        self._room.release()
+        return False
+
+    def _here(self) -> AbstractAsyncContextManager[object]:
+        """Room for a Terraform on this machine; without other workers the engine itself starts no more than fit."""
+        return nullcontext() if self._room is None else self._room
+
+    async def _apply_here(self, planned: Planned, width: int) -> Outcome:
+        job, desk, applies = planned.job, self.desk, self._applying
         if self.stopping:
             return Outcome(good=False, output=_NOT_BEGUN, state=None)
         try:
@@ -190,9 +241,6 @@ class UnitsHands:
         except DiskFullError as error:
             desk.session.transcript.say(f"{', '.join(job.units)} is not begun: {error}")
             return Outcome(good=False, output=str(error), state=None)
-        if planned.place is not None and not await applies.covered(planned):  # one from the bundle has no place yet
-            return Outcome(good=False, output=_NOT_COVERED, state=None)
-        desk.session.progress.begin(job.units)
         number, folder = planned.place or await self._filled(job)
         self._applied[job.units] = number, folder
         if not folder.plan_file.exists():
@@ -224,11 +272,13 @@ class UnitsHands:
         return version
 
     async def _discard(self, planned: Planned) -> None:
-        """What an apply left was kept, or there was none."""
-        for number, folder in filter(None, (planned.place, self._applied.pop(planned.job.units, None))):
+        """What an apply left was taken in, or there was none."""
+        applied = self._applied.pop(planned.job.units, None)
+        for number, folder in filter(None, (planned.place, applied)):
             if self.applies is not None:
                 self.applies.forget(number)
-            await asyncio.to_thread(folder.absorbed)
+            of_an_apply = applied is not None and number == applied[0]
+            await asyncio.to_thread(folder.forget_secrets if of_an_apply else folder.absorbed)
 
     async def _give_back(self, folder: UnitFolder) -> None:
         """What stays here is only missed by units that read it: the state is to be taken in all the same."""

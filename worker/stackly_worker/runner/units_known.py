@@ -49,9 +49,18 @@ class Given:
 
 
 def read(
-    source: UnitSource, given: Given, document: dict[str, Any], rows: Iterable[UnitRow], hands: Hands, now: datetime
+    source: UnitSource,
+    given: Given,
+    document: dict[str, Any],
+    rows: Iterable[UnitRow],
+    hands: Hands,
+    now: datetime,
+    digests: Mapping[str, str] | None = None,
 ) -> Known:
-    """Everything, at `now`; the configuration must have no reason to run whole."""
+    """Everything, at `now`; the configuration must have no reason to run whole.
+
+    `digests` are those of the slices by top-level address, of a document that is an outline.
+    """
     graph = build(source.configuration)
     found = routes(graph, document)
     kept = tuple(rows)
@@ -61,7 +70,8 @@ def read(
         hands=hands, graph=graph, parts=all_parts(graph, facts), key=given.key, routes=found,
         freshness=Freshness(now, given.options.data, given.options.age),
         price=measured(given.costs, assumed(facts.packages)), workers=given.options.processes, document=document,
-        slices=state.digests(document), records=_records(kept), exports=exports_of(graph, kept),
+        slices=state.digests(document) if digests is None else dict(digests), records=_records(kept),
+        exports=exports_of(graph, kept),
         forced=forced(graph, document, found, instances), replace=instances,
         apart=APART,
     )  # fmt: skip

@@ -1,16 +1,19 @@
 """What is left of an apply in units whose runner died: the states of all its batches as one document; nothing is changed."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from stackly_engine import exact, slices
+from stackly_engine import deltas, exact, slices
+from stackly_engine.deltas import Delta
 from stackly_worker.runner import events, units_share, unwritten
 from stackly_worker.runner.journal import Journal
 from stackly_worker.runner.place import Place
 from stackly_worker.runner.statewatch import StateVersion, later, newest, read_whole, whole
-from stackly_worker.runner.units_folder import SHARE, SUSPECTS, UNITS, WHOLE, UnitFolder, asides
+from stackly_worker.runner.units_folder import OUTLINED, SHARE, SUSPECTS, UNITS, WHOLE, UnitFolder, asides
 
 _STEPS = ("plan", "show", "apply")
 APPLY = "apply"
@@ -39,32 +42,57 @@ def code(found: list[Journal]) -> int | None:
 
 
 def state(folder: Path, place: Place, serial: int) -> StateVersion | None:
-    """The whole document with what each batch left that was not taken in; its serial is above all that were ever offered.
+    """The whole document with what each batch left; its serial is above all that the control plane ever had.
 
-    `serial` is that of the control plane's. What does not fit into the whole is not in it: `strays` has it.
+    `serial` is that of the control plane's. What does not fit into the whole is not in it: `strays` has it. None when only
+    slices of the state were here: `delta` has them.
     """
-    document = slices.parse((folder / UNITS / WHOLE).read_bytes())
-    for _, share, left in _unabsorbed(folder):
-        try:
-            document = units_share.take_in(document, share, left.document)
-        except exact.FormatError:
-            continue
+    if (folder / UNITS / OUTLINED).exists():
+        return None
+    document, _ = _put_together(folder)
     lineage = str(document["lineage"])
     known = (read_whole(path) for path in (place.state, place.kept, *place.state.parent.glob("unsent-*.tfstate")))
     offered = [version.serial for version in known if version is not None and version.lineage == lineage]
     return whole(slices.document_bytes({**document, "serial": max(serial, int(document["serial"]), *offered, 0) + 1}))
 
 
+def delta(folder: Path, serial: int) -> Delta:
+    """What each batch left as slices on top of the control plane's state, whose serial is `serial`.
+
+    Every slice that a batch may have written is in it: what the dead runner had sent of it before is older.
+    """
+    before = slices.parse((folder / UNITS / WHOLE).read_bytes())
+    after, tops = _put_together(folder)
+    found = deltas.between(serial, before, after)
+    written = deltas.of_units(after, {deltas.unit_of_top(top) for top in tops})
+    return Delta(serial, found.lineage, {**found.slices, **written}, slices.head_of(after))
+
+
 def strays(folder: Path) -> list[StateVersion]:
     """States of batches that do not fit into the whole."""
     document = slices.parse((folder / UNITS / WHOLE).read_bytes())
     found = []
-    for _, share, left in _unabsorbed(folder):
+    for share, left in _left_by_all(folder):
         try:
-            units_share.take_in(document, share, left.document)
+            units_share.take_in(document, [(share, left.document)])
         except exact.FormatError:
             found.append(left)
     return found
+
+
+def _put_together(folder: Path) -> tuple[dict[str, Any], frozenset[str]]:
+    """The whole document with all that fits into it, and the top-level addresses that batches may have written."""
+    document = slices.parse((folder / UNITS / WHOLE).read_bytes())
+    batches = [(share, left.document) for share, left in _left_by_all(folder)]
+    try:
+        return units_share.take_in(document, batches)
+    except exact.FormatError:
+        tops = frozenset[str]()
+    for one in batches:
+        with contextlib.suppress(exact.FormatError):
+            document, own = units_share.take_in(document, [one])
+            tops |= own
+    return document, tops
 
 
 def suspects(folder: Path) -> dict[str, str]:
@@ -84,11 +112,11 @@ def failures(folder: Path) -> tuple[dict[str, str], tuple[events.TerraformError,
     return failed, tuple(error for one in said for error in one.errors)
 
 
-def _unabsorbed(folder: Path) -> Iterator[tuple[Path, bytes, StateVersion]]:
-    """Batches that were announced and whose state nobody took in."""
+def _left_by_all(folder: Path) -> Iterator[tuple[bytes, StateVersion]]:
+    """Batches that were announced: the share of each, and the state it left."""
     for aside in asides(folder):
         if (aside / SHARE).exists() and (left := _left(aside)) is not None:
-            yield aside, (aside / SHARE).read_bytes(), left
+            yield (aside / SHARE).read_bytes(), left
 
 
 def _left(aside: Path) -> StateVersion | None:

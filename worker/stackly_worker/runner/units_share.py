@@ -1,6 +1,6 @@
 """What lies beside each batch that is being applied, for whoever comes back after a crash: its share of the state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stackly_engine import exact, slices
@@ -21,14 +21,33 @@ def pack(share: Share, dependencies: Dependencies) -> bytes:
     })  # fmt: skip
 
 
-def take_in(document: Mapping[str, Any], share: bytes, left: bytes) -> dict[str, Any]:
-    """The whole document with what a batch left; FormatError when it is not its own, KeyError for a strange share."""
+def dependencies_of(share: bytes) -> Dependencies:
+    """What a packed share says of them."""
     about = exact.loads(share)
-    mine = Share(
-        frozenset(about["tops"]), bool(about["outputs"]), str(about["prefix"]), frozenset(about["copied"])
-    )  # fmt: skip
-    known = Dependencies(
-        {address: tuple(names) for address, names in about["of"].items()},
-        frozenset(about["before_destroy"]), frozenset(about["literal"]),
-    )  # fmt: skip
-    return state.settled(state.merged(document, mine, slices.parse(left)), known)
+    of = {address: tuple(names) for address, names in about["of"].items()}
+    return Dependencies(of, frozenset(about["before_destroy"]), frozenset(about["literal"]))
+
+
+def take_in(
+    document: Mapping[str, Any], batches: Sequence[tuple[bytes, bytes]]
+) -> tuple[dict[str, Any], frozenset[str]]:
+    """The whole document with what batches left, each a share and a document; and the top-level addresses of their shares.
+
+    FormatError when one is not its own, KeyError for a strange share.
+    """
+    shares: list[tuple[Share, Mapping[str, Any]]] = []
+    of: dict[str, tuple[str, ...]] = {}
+    before, literal = set[str](), set[str]()
+    for share, left in batches:
+        about = exact.loads(share)
+        mine = Share(
+            frozenset(about["tops"]), bool(about["outputs"]), str(about["prefix"]), frozenset(about["copied"])
+        )  # fmt: skip
+        shares.append((mine, slices.parse(left)))
+        of |= {address: tuple(names) for address, names in about["of"].items()}
+        before |= set(about["before_destroy"])
+        literal |= set(about["literal"])
+    if not shares:
+        return dict(document), frozenset()
+    known = Dependencies(of, frozenset(before), frozenset(literal))
+    return state.settled(state.all_merged(document, shares), known), frozenset().union(*(one.tops for one, _ in shares))

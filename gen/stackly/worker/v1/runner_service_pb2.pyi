@@ -150,16 +150,24 @@ class SourceEnd(_message.Message):
     def __init__(self, entries: _Optional[int] = ..., tree_sha256: _Optional[str] = ...) -> None: ...
 
 class FetchStateRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("outline", "units", "serial")
+    OUTLINE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
+    outline: bool
+    units: _containers.RepeatedScalarFieldContainer[str]
+    serial: int
+    def __init__(self, outline: _Optional[bool] = ..., units: _Optional[_Iterable[str]] = ..., serial: _Optional[int] = ...) -> None: ...
 
 class FetchStateResponse(_message.Message):
-    __slots__ = ("chunk", "sha256")
+    __slots__ = ("chunk", "sha256", "outline")
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    OUTLINE_FIELD_NUMBER: _ClassVar[int]
     chunk: bytes
     sha256: str
-    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+    outline: bool
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ..., outline: _Optional[bool] = ...) -> None: ...
 
 class FetchPlanRequest(_message.Message):
     __slots__ = ()
@@ -286,8 +294,104 @@ class StartApplyRequest(_message.Message):
     def __init__(self, start_token: _Optional[str] = ..., units: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StartApplyResponse(_message.Message):
+    __slots__ = ("helpers",)
+    HELPERS_FIELD_NUMBER: _ClassVar[int]
+    helpers: int
+    def __init__(self, helpers: _Optional[int] = ...) -> None: ...
+
+class OfferBatchRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: OfferHeader
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[OfferHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class OfferHeader(_message.Message):
+    __slots__ = ("batch", "slices", "sha256")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    batch: str
+    slices: _containers.RepeatedScalarFieldContainer[str]
+    sha256: str
+    def __init__(self, batch: _Optional[str] = ..., slices: _Optional[_Iterable[str]] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class OfferBatchResponse(_message.Message):
+    __slots__ = ("accepted",)
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    def __init__(self, accepted: _Optional[bool] = ...) -> None: ...
+
+class WatchBatchesRequest(_message.Message):
+    __slots__ = ("wait_seconds", "known")
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    wait_seconds: int
+    known: _containers.RepeatedCompositeFieldContainer[OfferedBatch]
+    def __init__(self, wait_seconds: _Optional[int] = ..., known: _Optional[_Iterable[_Union[OfferedBatch, _Mapping]]] = ...) -> None: ...
+
+class WatchBatchesResponse(_message.Message):
+    __slots__ = ("batches",)
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    batches: _containers.RepeatedCompositeFieldContainer[OfferedBatch]
+    def __init__(self, batches: _Optional[_Iterable[_Union[OfferedBatch, _Mapping]]] = ...) -> None: ...
+
+class OfferedBatch(_message.Message):
+    __slots__ = ("batch", "claimed", "done", "outcome")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    CLAIMED_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    batch: str
+    claimed: bool
+    done: bool
+    outcome: _tasks_pb2.BatchOutcome
+    def __init__(self, batch: _Optional[str] = ..., claimed: _Optional[bool] = ..., done: _Optional[bool] = ..., outcome: _Optional[_Union[_tasks_pb2.BatchOutcome, str]] = ...) -> None: ...
+
+class WithdrawBatchRequest(_message.Message):
+    __slots__ = ("batch",)
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    batch: str
+    def __init__(self, batch: _Optional[str] = ...) -> None: ...
+
+class WithdrawBatchResponse(_message.Message):
+    __slots__ = ("withdrawn",)
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    withdrawn: bool
+    def __init__(self, withdrawn: _Optional[bool] = ...) -> None: ...
+
+class SubmitResultRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: ResultHeader
+    chunk: bytes
+    def __init__(self, header: _Optional[_Union[ResultHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class ResultHeader(_message.Message):
+    __slots__ = ("sha256",)
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    def __init__(self, sha256: _Optional[str] = ...) -> None: ...
+
+class SubmitResultResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class FetchResultRequest(_message.Message):
+    __slots__ = ("batch",)
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    batch: str
+    def __init__(self, batch: _Optional[str] = ...) -> None: ...
+
+class FetchResultResponse(_message.Message):
+    __slots__ = ("chunk", "sha256")
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    chunk: bytes
+    sha256: str
+    def __init__(self, chunk: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class VerifyPlanRequest(_message.Message):
     __slots__ = ("header", "projected", "reads")
@@ -404,24 +508,46 @@ class WriteStateRequest(_message.Message):
     def __init__(self, header: _Optional[_Union[StateHeader, _Mapping]] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class StateHeader(_message.Message):
-    __slots__ = ("serial", "lineage", "sha256", "final")
+    __slots__ = ("serial", "lineage", "sha256", "final", "slices")
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
     serial: int
     lineage: str
     sha256: str
     final: bool
-    def __init__(self, serial: _Optional[int] = ..., lineage: _Optional[str] = ..., sha256: _Optional[str] = ..., final: _Optional[bool] = ...) -> None: ...
+    slices: StateSlices
+    def __init__(self, serial: _Optional[int] = ..., lineage: _Optional[str] = ..., sha256: _Optional[str] = ..., final: _Optional[bool] = ..., slices: _Optional[_Union[StateSlices, _Mapping]] = ...) -> None: ...
+
+class StateSlices(_message.Message):
+    __slots__ = ("head_bytes", "slices")
+    HEAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SLICES_FIELD_NUMBER: _ClassVar[int]
+    head_bytes: int
+    slices: _containers.RepeatedCompositeFieldContainer[StateSlice]
+    def __init__(self, head_bytes: _Optional[int] = ..., slices: _Optional[_Iterable[_Union[StateSlice, _Mapping]]] = ...) -> None: ...
+
+class StateSlice(_message.Message):
+    __slots__ = ("unit", "sha256", "size_bytes")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    sha256: str
+    size_bytes: int
+    def __init__(self, unit: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class WriteStateResponse(_message.Message):
-    __slots__ = ("accepted", "detail")
+    __slots__ = ("accepted", "detail", "serial")
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    SERIAL_FIELD_NUMBER: _ClassVar[int]
     accepted: bool
     detail: str
-    def __init__(self, accepted: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    serial: int
+    def __init__(self, accepted: _Optional[bool] = ..., detail: _Optional[str] = ..., serial: _Optional[int] = ...) -> None: ...
 
 class RenewLeaseRequest(_message.Message):
     __slots__ = ("wait_seconds",)

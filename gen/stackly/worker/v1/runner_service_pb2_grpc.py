@@ -106,6 +106,31 @@ class RunnerServiceStub:
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateRequest.SerializeToString,
                 response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateResponse.FromString,
                 _registered_method=True)
+        self.OfferBatch = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/OfferBatch',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchResponse.FromString,
+                _registered_method=True)
+        self.WatchBatches = channel.unary_unary(
+                '/stackly.worker.v1.RunnerService/WatchBatches',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesResponse.FromString,
+                _registered_method=True)
+        self.WithdrawBatch = channel.unary_unary(
+                '/stackly.worker.v1.RunnerService/WithdrawBatch',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchResponse.FromString,
+                _registered_method=True)
+        self.SubmitResult = channel.stream_unary(
+                '/stackly.worker.v1.RunnerService/SubmitResult',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultResponse.FromString,
+                _registered_method=True)
+        self.FetchResult = channel.unary_stream(
+                '/stackly.worker.v1.RunnerService/FetchResult',
+                request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultRequest.SerializeToString,
+                response_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultResponse.FromString,
+                _registered_method=True)
         self.RenewLease = channel.unary_unary(
                 '/stackly.worker.v1.RunnerService/RenewLease',
                 request_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.RenewLeaseRequest.SerializeToString,
@@ -140,7 +165,8 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FetchState(self, request, context):
-        """Streams the Terraform state document that the batch begins with; nothing when there is none.
+        """Streams the Terraform state document that the batch begins with, its outline, or some of its slices; nothing when
+        there is no state.
         A runner may call it, for its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -241,8 +267,50 @@ class RunnerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WriteState(self, request_iterator, context):
-        """Hands in a new whole state document. Refused bytes are kept aside: accepted is then false.
+        """Hands in a new state: the whole document, or only the slices that moved, on top of the manifest of an earlier serial.
+        Refused bytes are kept aside: accepted is then false.
         A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OfferBatch(self, request_iterator, context):
+        """Offers a batch of units of an apply that began to another worker that fits and has nothing to do for this run. The same
+        batch again is answered again. accepted is false when there is no such worker: then the runner does it itself.
+        The runner of the run's first batch may call it; from others it gets what they did by FetchResult.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchBatches(self, request, context):
+        """Tells how the batches stand that were offered, and waits up to wait_seconds for one of them to move on.
+        The runner of the run's first batch may call it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawBatch(self, request, context):
+        """Takes an offered batch back that no worker has claimed; withdrawn is false when one has it, or had it.
+        The runner of the run's first batch may call it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitResult(self, request_iterator, context):
+        """Hands in what an offered batch came to, before its end is reported. The same again changes nothing.
+        A runner may call it, for its batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchResult(self, request, context):
+        """Streams what an offered batch came to; nothing when nothing was handed in.
+        The runner of the run's first batch may call it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -337,6 +405,31 @@ def add_RunnerServiceServicer_to_server(servicer, server):
                     servicer.WriteState,
                     request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateRequest.FromString,
                     response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateResponse.SerializeToString,
+            ),
+            'OfferBatch': grpc.stream_unary_rpc_method_handler(
+                    servicer.OfferBatch,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchResponse.SerializeToString,
+            ),
+            'WatchBatches': grpc.unary_unary_rpc_method_handler(
+                    servicer.WatchBatches,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesResponse.SerializeToString,
+            ),
+            'WithdrawBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawBatch,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchResponse.SerializeToString,
+            ),
+            'SubmitResult': grpc.stream_unary_rpc_method_handler(
+                    servicer.SubmitResult,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultResponse.SerializeToString,
+            ),
+            'FetchResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchResult,
+                    request_deserializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultRequest.FromString,
+                    response_serializer=stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultResponse.SerializeToString,
             ),
             'RenewLease': grpc.unary_unary_rpc_method_handler(
                     servicer.RenewLease,
@@ -729,6 +822,141 @@ class RunnerService:
             '/stackly.worker.v1.RunnerService/WriteState',
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateRequest.SerializeToString,
             stackly_dot_worker_dot_v1_dot_runner__service__pb2.WriteStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferBatch(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/OfferBatch',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.OfferBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchBatches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/WatchBatches',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WatchBatchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/WithdrawBatch',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.WithdrawBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitResult(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/stackly.worker.v1.RunnerService/SubmitResult',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.SubmitResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stackly.worker.v1.RunnerService/FetchResult',
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultRequest.SerializeToString,
+            stackly_dot_worker_dot_v1_dot_runner__service__pb2.FetchResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

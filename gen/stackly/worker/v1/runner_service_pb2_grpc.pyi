@@ -26,6 +26,11 @@ class RunnerServiceStub:
     WriteRecords: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WriteRecordsRequest, stackly.worker.v1.runner_service_pb2.WriteRecordsResponse]
     ReportUnits: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.ReportUnitsRequest, stackly.worker.v1.runner_service_pb2.ReportUnitsResponse]
     WriteState: grpc.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WriteStateRequest, stackly.worker.v1.runner_service_pb2.WriteStateResponse]
+    OfferBatch: grpc.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.OfferBatchRequest, stackly.worker.v1.runner_service_pb2.OfferBatchResponse]
+    WatchBatches: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WatchBatchesRequest, stackly.worker.v1.runner_service_pb2.WatchBatchesResponse]
+    WithdrawBatch: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WithdrawBatchRequest, stackly.worker.v1.runner_service_pb2.WithdrawBatchResponse]
+    SubmitResult: grpc.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.SubmitResultRequest, stackly.worker.v1.runner_service_pb2.SubmitResultResponse]
+    FetchResult: grpc.UnaryStreamMultiCallable[stackly.worker.v1.runner_service_pb2.FetchResultRequest, stackly.worker.v1.runner_service_pb2.FetchResultResponse]
     RenewLease: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.RenewLeaseRequest, stackly.worker.v1.runner_service_pb2.RenewLeaseResponse]
     FinishBatch: grpc.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.FinishBatchRequest, stackly.worker.v1.runner_service_pb2.FinishBatchResponse]
 
@@ -45,6 +50,11 @@ class RunnerServiceAsyncStub(RunnerServiceStub):
     WriteRecords: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WriteRecordsRequest, stackly.worker.v1.runner_service_pb2.WriteRecordsResponse]  # type: ignore[assignment]
     ReportUnits: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.ReportUnitsRequest, stackly.worker.v1.runner_service_pb2.ReportUnitsResponse]  # type: ignore[assignment]
     WriteState: grpc.aio.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WriteStateRequest, stackly.worker.v1.runner_service_pb2.WriteStateResponse]  # type: ignore[assignment]
+    OfferBatch: grpc.aio.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.OfferBatchRequest, stackly.worker.v1.runner_service_pb2.OfferBatchResponse]  # type: ignore[assignment]
+    WatchBatches: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WatchBatchesRequest, stackly.worker.v1.runner_service_pb2.WatchBatchesResponse]  # type: ignore[assignment]
+    WithdrawBatch: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.WithdrawBatchRequest, stackly.worker.v1.runner_service_pb2.WithdrawBatchResponse]  # type: ignore[assignment]
+    SubmitResult: grpc.aio.StreamUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.SubmitResultRequest, stackly.worker.v1.runner_service_pb2.SubmitResultResponse]  # type: ignore[assignment]
+    FetchResult: grpc.aio.UnaryStreamMultiCallable[stackly.worker.v1.runner_service_pb2.FetchResultRequest, stackly.worker.v1.runner_service_pb2.FetchResultResponse]  # type: ignore[assignment]
     RenewLease: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.RenewLeaseRequest, stackly.worker.v1.runner_service_pb2.RenewLeaseResponse]  # type: ignore[assignment]
     FinishBatch: grpc.aio.UnaryUnaryMultiCallable[stackly.worker.v1.runner_service_pb2.FinishBatchRequest, stackly.worker.v1.runner_service_pb2.FinishBatchResponse]  # type: ignore[assignment]
 
@@ -63,6 +73,11 @@ class RunnerServiceServicer:
     def WriteRecords(self, request: stackly.worker.v1.runner_service_pb2.WriteRecordsRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.WriteRecordsRequest, stackly.worker.v1.runner_service_pb2.WriteRecordsResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.WriteRecordsResponse]: ...
     def ReportUnits(self, request: stackly.worker.v1.runner_service_pb2.ReportUnitsRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.ReportUnitsRequest, stackly.worker.v1.runner_service_pb2.ReportUnitsResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.ReportUnitsResponse]: ...
     def WriteState(self, request_iterator: AsyncIterator[stackly.worker.v1.runner_service_pb2.WriteStateRequest], context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.WriteStateRequest, stackly.worker.v1.runner_service_pb2.WriteStateResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.WriteStateResponse]: ...
+    def OfferBatch(self, request_iterator: AsyncIterator[stackly.worker.v1.runner_service_pb2.OfferBatchRequest], context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.OfferBatchRequest, stackly.worker.v1.runner_service_pb2.OfferBatchResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.OfferBatchResponse]: ...
+    def WatchBatches(self, request: stackly.worker.v1.runner_service_pb2.WatchBatchesRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.WatchBatchesRequest, stackly.worker.v1.runner_service_pb2.WatchBatchesResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.WatchBatchesResponse]: ...
+    def WithdrawBatch(self, request: stackly.worker.v1.runner_service_pb2.WithdrawBatchRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.WithdrawBatchRequest, stackly.worker.v1.runner_service_pb2.WithdrawBatchResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.WithdrawBatchResponse]: ...
+    def SubmitResult(self, request_iterator: AsyncIterator[stackly.worker.v1.runner_service_pb2.SubmitResultRequest], context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.SubmitResultRequest, stackly.worker.v1.runner_service_pb2.SubmitResultResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.SubmitResultResponse]: ...
+    def FetchResult(self, request: stackly.worker.v1.runner_service_pb2.FetchResultRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.FetchResultRequest, stackly.worker.v1.runner_service_pb2.FetchResultResponse]) -> AsyncIterator[stackly.worker.v1.runner_service_pb2.FetchResultResponse]: ...
     def RenewLease(self, request: stackly.worker.v1.runner_service_pb2.RenewLeaseRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.RenewLeaseRequest, stackly.worker.v1.runner_service_pb2.RenewLeaseResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.RenewLeaseResponse]: ...
     def FinishBatch(self, request: stackly.worker.v1.runner_service_pb2.FinishBatchRequest, context: grpc.aio.ServicerContext[stackly.worker.v1.runner_service_pb2.FinishBatchRequest, stackly.worker.v1.runner_service_pb2.FinishBatchResponse]) -> Awaitable[stackly.worker.v1.runner_service_pb2.FinishBatchResponse]: ...
 

@@ -6763,7 +6763,7 @@ class StateVersion(betterproto2.Message):
 
     sha256: "str" = betterproto2.field(6, betterproto2.TYPE_STRING)
     """
-    SHA-256 of the whole document, hex.
+    SHA-256 of the whole document, hex. Lists leave it empty for a version that came in slices: ask for that one by its name.
     """
 
     run: "str" = betterproto2.field(7, betterproto2.TYPE_STRING)
