@@ -103,7 +103,7 @@ async def test_defaults(reader: HclReader) -> None:
     assert (stack.timeouts, stack.requires, stack.engine) == (Timeouts(1800, 7200), Requires(), Engine("terraform"))
     assert (stack.auto_deploy, stack.environment, stack.version, stack.findings) == (False, None, "", ())
     assert stack_state_names(stack) == ("a",)
-    assert not stack.units
+    assert stack.units
     assert not (await read(reader, 'stack "a" {\n engine = "whole"\n}')).units
 
 

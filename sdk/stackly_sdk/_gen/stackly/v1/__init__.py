@@ -6477,7 +6477,7 @@ class StackConfig(betterproto2.Message):
 
     units: "bool" = betterproto2.field(13, betterproto2.TYPE_BOOL)
     """
-    Whether runs cut the root into units and skip what did not change (`engine = "auto"`). Default false: it runs whole.
+    Whether runs cut the root into units and skip what did not change (`engine = "auto"`, the default). False: it runs whole.
     """
 
     data_refresh_seconds: "int | None" = betterproto2.field(
