@@ -1,6 +1,7 @@
 """Random roots through random edits, held against Terraform: ORACLE_ROOTS of them, from the ORACLE_FIRST-th on.
 
-They come in handfuls: each is one test with a seed of its own, the same each time. ORACLE_SHRINK makes a failing one smaller.
+They come in handfuls: each is one test with a seed of its own, the same each time. ORACLE_SHRINK makes a failing one smaller,
+ORACLE_KEPT keeps it, ORACLE_MODES names the modes of the harness.
 """
 
 import json
@@ -36,9 +37,7 @@ def test_random_roots_come_out_as_with_terraform(
     @given(histories())
     def held(history: tuple[Files, ...]) -> None:
         assume(handful == 0 or history != plainest())
-        report = hold(
-            case(f"handful {handful}", "random", *history), tmp_path_factory.mktemp("root"), "apart", "batches"
-        )
+        report = hold(case(f"handful {handful}", "random", *history), tmp_path_factory.mktemp("root"), *MODES)
         tell(report)
         if report.differences and KEPT:
             (Path(KEPT) / f"{handful}.json").write_text(json.dumps([str(report), *history]))

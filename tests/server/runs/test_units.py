@@ -360,6 +360,8 @@ async def test_the_stack_file_says_whether_to_cut(desk: Desk, runner: Runner) ->
         subject = await desk.claim(run, Phase.PLAN)
         return (await runner.servicer.GetBatchSpec(wire.GetBatchSpecRequest(), subject)).units
 
+    assert await told(await desk.create())  # where nothing is said
+    await desk.world.push(desk.world.commit({"stackly.hcl": STACK.replace(b"auto", b"whole")}))
     assert not await told(await desk.create())
     await desk.world.push(desk.world.commit({"stackly.hcl": STACK}))
     assert await told(await desk.create())

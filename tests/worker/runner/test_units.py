@@ -212,6 +212,17 @@ async def test_another_environment_is_stale_and_what_is_planned_again_is_applied
     assert (await make_batch(plane, plan_key="run-1/2/b1", **facts, **there).apply()).status == "applied", plane.text
 
 
+async def test_code_that_sees_its_place_is_stale_elsewhere(make_batch: Make) -> None:
+    plane = MemoryPlane(files(ROOT + 'output "here" {\n  value = abspath(path.root)\n}\n'))
+    facts = {"source_digest": "s1", "units": True}
+    await make_batch(plane, plan_key="run-1/1/b1", place="here", **facts).plan()
+    outcome = await make_batch(plane, plan_key="run-1/1/b1", place="there", **facts).apply()
+    assert (outcome.status, plane.nonces, plane.versions) == ("stale", [], [])
+    await make_batch(plane, plan_key="run-1/2/b1", place="there", **facts).plan()
+    outcome = await make_batch(plane, plan_key="run-1/2/b1", place="there", **facts).apply()
+    assert outcome.status == "applied", plane.text
+
+
 async def test_a_root_that_cannot_be_cut_any_more_is_stale(make_batch: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     plane = MemoryPlane(files())
     facts = {"source_digest": "s1", "units": True, "plan_key": "run-1/1/b1"}
