@@ -169,14 +169,18 @@ def _previews(theirs: Ran, ours: Ran, their_names: Mapping[str, str], names: Map
 
 
 def _states(step: Step, whole: World, units: World, report: Report) -> Iterator[str]:
-    theirs, ours = comparing.state(whole.state()), comparing.state(units.state())
-    if TOFU:
-        theirs, ours = comparing.without_unknown_checks(theirs, ours)
+    left = comparing.state(units.state())
+    theirs, ours = _told(comparing.state(whole.state()), left)
     if theirs != ours and not step.fails and comparing.only_before_destroy(theirs, ours):
         whole.terraform("apply", "-auto-approve", "-no-color", *(f"-var={one}" for one in step.variables))
-        theirs, report.later = comparing.state(whole.state()), report.later + 1
-        theirs = comparing.without_unknown_checks(theirs, ours)[0] if TOFU else theirs
+        theirs, ours = _told(comparing.state(whole.state()), left)
+        report.later += 1
     yield from comparing.differences("state", theirs, ours)
+
+
+def _told(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What of two states is compared."""
+    return comparing.without_unknown_checks(theirs, ours) if TOFU else (theirs, ours)
 
 
 def _callers(theirs: Ran, ours: Ran) -> Iterator[str]:

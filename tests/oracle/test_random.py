@@ -25,6 +25,7 @@ KEPT = os.environ.get("ORACLE_KEPT")  # a folder for the roots that failed
 
 
 @pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # else of a large root nobody is told what differs
 @pytest.mark.parametrize("handful", range(FIRST // HANDFUL, -(-(FIRST + ROOTS) // HANDFUL)))
 def test_random_roots_come_out_as_with_terraform(
     handful: int, tmp_path_factory: pytest.TempPathFactory, tell: Tell
