@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import stat
 import subprocess
@@ -344,19 +345,22 @@ def test_control_characters_of_others_do_not_reach_the_terminal(api: FakeStackly
 # A terminal
 
 
+_HEARS = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+"""A shell starts what is in its background with Ctrl-C ignored, and that is inherited: by the tests, and by their children."""
+
+
 def terminal(cli: Cli, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
     """A command at a pseudo-terminal, and the terminal's other end."""
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], env={**cli.environment, "TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave
-    )
+    argv = [sys.executable, "-c", _HEARS, *COMMAND, *arguments]
+    process = subprocess.Popen(argv, env={**cli.environment, "TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     return process, master
 
 
 def read_until(master: int, words: bytes, seconds: float = 20.0) -> bytes:
     seen, deadline = b"", time.monotonic() + seconds
-    while words not in seen and time.monotonic() < deadline:
+    while words not in seen and select.select([master], [], [], max(0.0, deadline - time.monotonic()))[0]:
         try:
             seen += os.read(master, 4096)
         except OSError:
