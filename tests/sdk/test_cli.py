@@ -23,6 +23,8 @@ from fakes.stackly_api import API_KEY, Refused
 from fakes.stackly_world import APPLIED, PLANNED, STATE, FakeStackly
 
 COMMAND = (sys.executable, "-m", "stackly_sdk.cli")
+_HEARS = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+"""A shell starts what is in its background with Ctrl-C ignored, and that is inherited: by the tests, and by their children."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def test_a_log_is_text_or_an_object_a_line(cli: Cli) -> None:
 
 def test_events_are_followed_one_a_line(cli: Cli) -> None:
     with subprocess.Popen(
-        [*COMMAND, "events", "--follow", "--since", "0", "--json"],
+        [sys.executable, "-c", _HEARS, *COMMAND, "events", "--follow", "--since", "0", "--json"],
         env=cli.environment, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -343,10 +345,6 @@ def test_control_characters_of_others_do_not_reach_the_terminal(api: FakeStackly
 
 
 # A terminal
-
-
-_HEARS = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-"""A shell starts what is in its background with Ctrl-C ignored, and that is inherited: by the tests, and by their children."""
 
 
 def terminal(cli: Cli, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:

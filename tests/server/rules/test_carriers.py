@@ -272,6 +272,7 @@ NO_NAMES = {
     "not read: the name is made of parent and stack_state_id": {"stack_state.name"},
     "made by the runner, kept with its own batch": {"start_token"},
     "echoed in the run's own error": {"error.terraform_errors.address", "error.terraform_errors.path"},
+    "addresses in the code, kept or compared with the own plan": {"header.audit.addresses.address", "reads.exports.address"},
     "names of runs that only the worker itself is shown with": {"running_runs"},
 }  # fmt: skip
 _LIKE_A_NAME = re.compile(
