@@ -130,6 +130,8 @@ class Reading:
 async def plan(desk: Desk, key: bytes, secrets: Sequence[str], replaced: tuple[str, ...]) -> ChainPlan:
     """Plan the chain; RunsWholeError, or StepFailedError with what Terraform said in the session's events."""
     session, reading, at = desk.session, Reading.of(desk, key, replaced), units_known.now()
+    if reasons := units_known.cheaper_whole(reading.source):
+        raise RunsWholeError(reasons)
     hands = UnitsHands(desk)
     known = await reading.known(hands, at=at, lineage=str(uuid.uuid4()))
     await asyncio.to_thread(desk.place.set_sources, reading.source.files)

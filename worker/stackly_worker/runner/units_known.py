@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackly_engine import exact, slices
+from stackly_engine.cheaper import cheaper
 from stackly_engine.driving import state
 from stackly_engine.driving.forcing import forced
 from stackly_engine.driving.known import Known
@@ -83,6 +84,11 @@ def whole_reasons(source: UnitSource, known: Known | None = None) -> tuple[str, 
     if known is not None:
         found += [_said(one.code, one.detail, one.file, one.line) for one in known.routes.whole]
     return tuple(dict.fromkeys(found))
+
+
+def cheaper_whole(source: UnitSource) -> tuple[str, ...]:
+    """Why the root is better planned whole, in words; asked before anything else is read."""
+    return tuple(_said(one.code, one.detail, one.file, one.line) for one in cheaper(source.configuration))
 
 
 def context(source: UnitSource, given: Given) -> Context:
