@@ -13,7 +13,7 @@ from stackly_server.dev.parts.openbao import OpenBao
 from stackly_server.dev.parts.postgres import Postgres
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: a join token lasts ten minutes, and all tests together last more
 async def built(
     postgres: Postgres,
     migrated_template: str,
